@@ -1,0 +1,35 @@
+/*
+ * Typed object pools: one per type, so that every object of a type can be
+ * found (snapshots, leak checks, state dumps), and freed memory is re-used for
+ * the same type only. With sanitizers on, each object is its own malloc.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/lock.h"
+
+struct pool_slab;
+
+struct pool {
+	const char *name;
+	size_t size;
+	struct mutex lock;
+	void *free;              /* [lock] singly linked free objects */
+	struct pool_slab *slabs; /* [lock] */
+	size_t live;             /* [lock] objects handed out */
+	struct pool *next;       /* all pools, for pool_for_each */
+	bool registered;
+};
+
+/* At file scope: POOL_DEFINE(dentry_pool, struct dentry); */
+#define POOL_DEFINE(var, type) \
+	struct pool var = { .name = #type, .size = sizeof(type), .lock = MUTEX_INIT(LOCK_POOL) }
+
+/* Returns a zeroed object, or NULL when there is no memory (or fault point
+ * "pool.NAME" fired). */
+void *pool_alloc(struct pool *p) MUST_CHECK;
+/* NULL is allowed. */
+void pool_free(struct pool *p, void *obj);
+
+/* Calls fn for each pool ever used, with its count of live objects. */
+void pool_for_each(void (*fn)(const struct pool *p, size_t live, void *arg), void *arg);
