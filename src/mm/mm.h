@@ -1,0 +1,162 @@
+/*
+ * mm/: the memory of one guest process.
+ *
+ *	vma   what the guest asked for: a range, a mappable or nothing, the
+ *	      protection, flags
+ *	pma   what is really mapped: a range of a mapfile, with the permissions
+ *	      the platform has for it
+ *
+ * Both live in interval maps by guest address. A vma without pmas costs
+ * nothing. Faults, and copies to and from guest memory, fill pmas: private
+ * memory from the memory file, everything else from its mappable's translate.
+ *
+ * Private anonymous memory gets its extent for the whole vma (or a large part
+ * of it) and is mapped in one batch, so that touching pages is the host's page
+ * fault and not a trap. Copy-on-write breaks 64 KiB at a time.
+ *
+ * Locks, outermost first (base/lockrank.h):
+ *	map_lock    [m] vmas, brk, limits           LOCK_MM_MAP
+ *	  (mappable's LOCK_INODE_MAPS)
+ *	  active_lock [p] pmas                      LOCK_MM_ACTIVE
+ *	    (mappable's INODE, INODE_DATA; memory file; platform)
+ *
+ * Copies pin with active_lock shared (memmap/block.h).
+ */
+#pragma once
+
+#include "base/base.h"
+#include "memfile/memfile.h"
+#include "memmap/memmap.h"
+#include "platform/platform.h"
+
+struct mm;
+
+/* Everything a sandbox's address spaces share. */
+struct mm_env {
+	struct platform *platform;
+	struct memfile *memfile;
+	bool aslr;
+};
+
+/* An empty address space with its platform part. */
+int mm_create(const struct mm_env *env, struct mm **out) MUST_CHECK;
+void mm_get(struct mm *mm);
+/* The last reference unmaps everything and releases the platform part. */
+void mm_put(struct mm *mm);
+/* A copy-on-write copy (fork). Honours DONTFORK, WIPEONFORK. -ENOMEM, -EAGAIN. */
+int mm_fork(struct mm *mm, struct mm **out) MUST_CHECK;
+/* Unmaps everything, forgets brk and names: the address space of an exec that
+ * nobody else uses. */
+int mm_clear(struct mm *mm) MUST_CHECK;
+struct platform_as *mm_as(struct mm *mm);
+/* True when one task alone uses it: allows lazy platform batches. The task
+ * layer keeps it true. */
+void mm_set_single_user(struct mm *mm, bool single);
+
+/* ---- limits: set by the task layer on creation and on setrlimit ---- */
+struct mm_limits { uint64_t as, data, stack, memlock; }; /* RLIM_INFINITY = ~0 */
+void mm_set_limits(struct mm *mm, const struct mm_limits *lim);
+
+/* ---- mapping calls: arguments as the guest gave them, errors as Linux ---- */
+
+struct mm_map_args {
+	gva_t addr;
+	uint64_t size;
+	int prot;        /* PROT_* */
+	unsigned flags;  /* MAP_* as in mmap(2) */
+	struct mappable *mappable; /* NULL: anonymous; borrowed (a vma takes its own) */
+	fileoff_t offset;
+	int max_prot;    /* PROT_* that mprotect may ever grant (a file opened
+			    read-only may not become shared writable) */
+	const char *name; /* "[stack]", "[heap]", "[vdso]" or NULL; a constant */
+	bool grows_down;
+	bool is_kernel;  /* loader's own: exempt from RLIMIT_AS */
+};
+int mm_map(struct mm *mm, const struct mm_map_args *args, gva_t *out) MUST_CHECK;
+int mm_unmap(struct mm *mm, gva_t addr, uint64_t size);
+int mm_protect(struct mm *mm, gva_t addr, uint64_t size, int prot);
+int mm_remap(struct mm *mm, gva_t old_addr, uint64_t old_size, uint64_t new_size, unsigned flags,
+	     gva_t new_addr, gva_t *out) MUST_CHECK;
+int mm_advise(struct mm *mm, gva_t addr, uint64_t size, int advice);
+int mm_sync(struct mm *mm, gva_t addr, uint64_t size, int flags);
+int mm_incore(struct mm *mm, gva_t addr, uint64_t size, gva_t vec);
+int mm_lock(struct mm *mm, gva_t addr, uint64_t size, enum mlock_mode mode); /* NONE unlocks */
+int mm_lock_all(struct mm *mm, int flags); /* 0: munlockall */
+/* brk(2): returns the resulting break, as Linux does. */
+gva_t mm_brk(struct mm *mm, gva_t addr);
+/* Where the heap starts: set once by the loader. */
+void mm_set_brk_start(struct mm *mm, gva_t addr);
+
+/* ---- what the loader sets and /proc shows ---- */
+struct mm_layout {
+	gva_t code_start, code_end, data_start, data_end;
+	gva_t brk_start, brk;
+	gva_t stack_start, arg_start, arg_end, env_start, env_end;
+	gva_t vdso;
+	uint64_t auxv[48]; /* pairs, ends with AT_NULL */
+	unsigned auxv_count;
+};
+void mm_get_layout(struct mm *mm, struct mm_layout *out);
+void mm_set_layout(struct mm *mm, const struct mm_layout *in);
+
+/* Picks where the stack top and the mmap base go (ASLR). */
+gva_t mm_choose_stack_top(struct mm *mm);
+
+struct mm_usage { uint64_t vsize, rss, rss_file, rss_shared, data, stack, text, locked, peak_vsize, peak_rss; };
+void mm_get_usage(struct mm *mm, struct mm_usage *out);
+
+/* One vma, for /proc/[pid]/maps and smaps. */
+struct mm_vma_info {
+	gva_t start, end;
+	int prot;
+	bool shared, grows_down, locked;
+	fileoff_t offset;
+	uint64_t dev, ino;
+	uint64_t rss, anon, swap;
+	char name[4096 + 16];
+};
+/* Fills info with the first vma that ends after addr; false: none. */
+bool mm_next_vma(struct mm *mm, gva_t addr, struct mm_vma_info *info);
+
+/* ---- faults ---- */
+
+/* The guest touched addr (access: one MAP_* bit) and trapped. 0: mapped, run
+ * it again. -EFAULT: SIGSEGV (*code: SEGV_MAPERR or SEGV_ACCERR). -EBUS is
+ * spelled -ENXIO: SIGBUS, BUS_ADRERR. -ENOMEM: guest OOM kill.
+ * => takes map_lock shared and active_lock; sleeps. */
+int mm_fault(struct mm *mm, gva_t addr, int access, int *code);
+
+/* ---- copies. Return 0, or -EFAULT with nothing promised about what was
+ * already written; sizes are the caller's to bound. ---- */
+int mm_copy_in(struct mm *mm, void *dst, gva_t src, size_t size) MUST_CHECK;
+int mm_copy_out(struct mm *mm, gva_t dst, const void *src, size_t size) MUST_CHECK;
+int mm_zero_out(struct mm *mm, gva_t dst, size_t size) MUST_CHECK;
+/* A NUL-terminated string of at most size bytes with its NUL: returns its
+ * length, -EFAULT, or -ENAMETOOLONG when no NUL is in reach. */
+ssize_t mm_copy_in_str(struct mm *mm, char *dst, gva_t src, size_t size) MUST_CHECK;
+/* Copies as much as is there and returns the count (process_vm_readv, ptrace).
+ * ignore_prot: what ptrace and /proc/pid/mem may do. */
+ssize_t mm_read_partial(struct mm *mm, void *dst, gva_t src, size_t size, bool ignore_prot);
+ssize_t mm_write_partial(struct mm *mm, gva_t dst, const void *src, size_t size, bool ignore_prot);
+
+/* A cursor over guest ranges for file i/o. segs are checked already
+ * (mm_import_iovec). */
+void mm_uio_init(struct mm *mm, struct uio *u, enum uio_dir dir, const struct uio_seg *segs,
+		 unsigned nsegs);
+/* One range: *seg is the caller's storage. -EFAULT when outside user space. */
+int mm_uio_init_single(struct mm *mm, struct uio *u, struct uio_seg *seg, enum uio_dir dir,
+		       gva_t base, size_t size) MUST_CHECK;
+/* Reads and checks a guest iovec array: -EINVAL (count, sizes that overflow
+ * ssize_t), -EFAULT. segs holds UIO_MAXIOV (1024) entries at most; the total is
+ * cut to MAX_RW_COUNT as Linux does. */
+int mm_import_iovec(struct mm *mm, gva_t iov, unsigned count, struct uio_seg *segs) MUST_CHECK;
+
+/* ---- atomics on guest memory, for futexes ---- */
+int mm_load32(struct mm *mm, gva_t addr, uint32_t *out) MUST_CHECK;
+int mm_store32(struct mm *mm, gva_t addr, uint32_t val) MUST_CHECK;
+/* *old receives what was there; the store happened when *old == expected. */
+int mm_cmpxchg32(struct mm *mm, gva_t addr, uint32_t expected, uint32_t desired, uint32_t *old) MUST_CHECK;
+int mm_futex_key(struct mm *mm, gva_t addr, bool is_private, struct futex_key *out) MUST_CHECK;
+
+/* Panics when vmas, pmas and their books disagree. O(n); tests. */
+void mm_check(struct mm *mm);
