@@ -1,0 +1,432 @@
+/*
+ * task/: threads, processes, signals, futexes, timers, descriptor tables.
+ *
+ *	task           one guest thread, run by one host thread of ours
+ *	thread_group   one process: its tasks, signal actions, limits, children
+ *	pgrp, session  numbers in the pid table, with their members
+ *	sighand        signal actions; shared by CLONE_SIGHAND
+ *	fdtable        descriptors; shared by CLONE_FILES
+ *	fs_context     cwd, root, umask; shared by CLONE_FS
+ *
+ * Life of a task (enum task_state):
+ *
+ *	NEW ──start──> RUNNING <──> STOPPED          (group stop, SIGCONT)
+ *	                  │
+ *	                  └─exit──> ZOMBIE ──reaped──> DEAD
+ *
+ * A thread that is not the leader goes to DEAD by itself. The leader stays a
+ * zombie until every other thread is gone and its parent has waited. The
+ * process tree hangs on thread groups. Pid 1 is nacre itself: a group without
+ * tasks, which adopts orphans and reaps them.
+ *
+ * Locks, outermost first (base/lockrank.h):
+ *	pids.lock     [P] pid table, parents, children, pgrps, sessions, exit
+ *	                  states, stop reports          LOCK_PIDS
+ *	  group.lock  [g] limits, timers, usage         LOCK_GROUP
+ *	    sighand.lock [s] actions, pending queues, masks of the group's tasks,
+ *	                  group exit and stop state     LOCK_SIGHAND
+ *	fdtable.lock  [f] one table                     LOCK_FDTABLE
+ *	fs.lock       [F] cwd, root, umask              LOCK_FS_CONTEXT
+ * Fields marked [o] belong to the task's own thread alone.
+ */
+#pragma once
+
+#include <signal.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/refcount.h"
+#include "mm/mm.h"
+#include "platform/platform.h"
+#include "task/ktimer.h"
+#include "vfs/vfs.h"
+
+struct task;
+struct thread_group;
+struct sighand;
+struct fdtable;
+struct fs_context;
+struct kernel;
+struct posix_timer;
+
+/* Internal results: only the system call exit path sees them (abi/errno). */
+#ifndef ERESTARTSYS
+#define ERESTARTSYS 512          /* restart if SA_RESTART, or no handler */
+#define ERESTARTNOINTR 513       /* restart always */
+#define ERESTARTNOHAND 514       /* restart if no handler ran */
+#define ERESTART_RESTARTBLOCK 516 /* continue through task->restart */
+#endif
+
+/* ---- signals ---- */
+
+#define NSIGNALS 64
+typedef uint64_t sigmask_t; /* bit n-1 for signal n */
+
+static inline sigmask_t sigbit(int signo)
+{
+	return (sigmask_t)1 << (signo - 1);
+}
+
+#define SIGMASK_UNBLOCKABLE (sigbit(SIGKILL) | sigbit(SIGSTOP))
+
+struct k_sigaction { /* as rt_sigaction(2) passes it */
+	uint64_t handler, flags, restorer;
+	sigmask_t mask;
+};
+
+/* What a signal carries: the fields of siginfo_t that exist for its kind. */
+struct ksiginfo {
+	int signo, code, err;
+	int32_t pid;
+	uint32_t uid;
+	int32_t status;          /* SIGCHLD; SIGSYS: system call number */
+	int64_t utime, stime;    /* SIGCHLD, clock ticks */
+	uint64_t addr;           /* faults; SIGSYS: call address */
+	uint64_t value;          /* sigval; SIGPOLL: band */
+	int32_t timerid, overrun;
+	uint32_t arch;
+	int32_t fd;
+};
+
+struct sigqueue {
+	struct list entries; /* struct sigqueue_entry, in order of arrival */
+	sigmask_t set;
+};
+
+struct sighand {
+	struct refcount refs;
+	struct mutex lock;
+	struct k_sigaction action[NSIGNALS]; /* [s] */
+	struct waitq signalfd_waitq;
+};
+
+/* ---- tasks ---- */
+
+enum task_state { TASK_NEW, TASK_RUNNING, TASK_STOPPED, TASK_ZOMBIE, TASK_DEAD };
+
+/* How an interrupted call goes on when no handler ran (ERESTART_RESTARTBLOCK). */
+enum restart_kind { RESTART_NONE, RESTART_NANOSLEEP, RESTART_FUTEX, RESTART_POLL };
+struct restart_block {
+	enum restart_kind kind;
+	uint64_t deadline_ns;
+	uint64_t arg[4];
+	int clock, flags;
+};
+
+struct task {
+	struct list group_link;        /* [P,s] on group->tasks */
+	struct thread_group *group;    /* [I] reference */
+	struct refcount refs;
+	struct kernel *kernel;         /* [I] */
+	int32_t tid;                   /* [I] but for exec of a non-leader [P] */
+	_Atomic enum task_state state; /* [a] changed under [P] */
+	char comm[16];                 /* [o] written; others may read torn */
+
+	/* running */
+	struct platform_ctx *ctx;      /* [o] */
+	struct mm *mm;                 /* [o] written under [P]; reference */
+	struct guest_regs regs;        /* [o] */
+	int64_t sysno;                 /* [o] current system call, -1 none */
+	uint64_t orig_rax;             /* [o] */
+	struct waiter waiter;
+	struct restart_block restart;  /* [o] */
+	struct host_thread *thread;    /* [o] */
+
+	/* what calls see */
+	const struct cred *cred;       /* [o] written; readers use task_cred_get */
+	struct mutex cred_lock;
+	struct fdtable *files;         /* [o] reference; NULL after exit */
+	struct fs_context *fs;         /* [o] reference; NULL after exit */
+	struct uaccess mem;            /* [o] */
+	struct vfs_ctx vfs;            /* [o] filled by task_vfs_begin() */
+
+	/* signals */
+	sigmask_t blocked;             /* [s] */
+	sigmask_t saved_blocked;       /* [o] to restore after sigsuspend & co. */
+	bool restore_blocked;          /* [o] */
+	struct sigqueue pending;       /* [s] */
+	gva_t altstack_base;           /* [o] */
+	uint64_t altstack_size;        /* [o] */
+	unsigned altstack_flags;       /* [o] SS_DISABLE, SS_AUTODISARM */
+	sigmask_t sigwait_set;         /* [s] what rt_sigtimedwait waits for */
+
+	/* thread area, exit */
+	gva_t clear_child_tid;         /* [o] */
+	gva_t robust_list;             /* [o] */
+	int exit_status;               /* [P] wait status of this thread */
+	bool exiting;                  /* [o] */
+	struct vfork_done *vfork_done; /* [o] the parent to release at exec, exit */
+	bool no_new_privs;             /* [o] */
+	int pdeath_signal;             /* [P] */
+	uint64_t start_ns;             /* [I] CLOCK_MONOTONIC */
+	uint64_t timer_slack_ns;       /* [o] */
+	atomic_ulong utime_ns, stime_ns; /* of earlier contexts; see task_times() */
+	atomic_ulong nvcsw, nivcsw, minflt, majflt;
+	uint64_t cpu_affinity;         /* [o] */
+	int nice, policy, rt_priority; /* [P] */
+	void *_Atomic uring;           /* later: io_uring's per-task state */
+};
+
+enum { RLIMITS = 16 };
+struct krlimit { uint64_t cur, max; };
+
+struct thread_group {
+	struct refcount refs;
+	struct kernel *kernel;         /* [I] */
+	int32_t pid;                   /* [I] the leader's tid */
+	struct task *leader;           /* [P] */
+	struct list tasks;             /* [P,s] */
+	unsigned ntasks;               /* [P,s] live threads */
+	struct sighand *sighand;       /* [I] reference; replaced by exec under [P] */
+
+	struct thread_group *parent;   /* [P] */
+	struct list children, sibling; /* [P] */
+	struct waitq child_waitq;      /* wait4: children changed state */
+	int32_t pgid, sid;             /* [P] */
+	struct list pgrp_link, session_link; /* [P] */
+	bool is_subreaper, was_execed; /* [P] */
+	int exit_signal;               /* [P] to the parent; 0 none */
+	struct tty *tty;               /* [P] controlling terminal, opaque here */
+
+	struct sigqueue pending;       /* [s] */
+	bool exiting;                  /* [s] group exit: every task leaves */
+	struct task *exec_task;        /* [s] this task execs, all others leave */
+	int exit_status;               /* [s] wait status */
+	bool stopped;                  /* [s] group stop in force */
+	unsigned nstopped;             /* [s] tasks that have parked */
+	int stop_signo;                /* [s] */
+	bool stop_reported, cont_reported; /* [P] false: wait4 may still see it */
+	bool continued;                /* [P] */
+	struct waitq stop_waitq;
+	struct waitq exit_waitq;       /* ntasks went down (exec, exit) */
+	bool is_zombie;                /* [P] */
+	struct waitq pidfd_waitq;
+
+	struct mutex lock;
+	struct krlimit limits[RLIMITS];    /* [g] */
+	struct ktimer itimer_real;         /* [g] */
+	uint64_t itimer_real_interval_ns;  /* [g] */
+	struct list timers;                /* [g] POSIX timers */
+	int next_timer_id;                 /* [g] */
+	uint64_t dead_utime_ns, dead_stime_ns;   /* [g] of exited threads */
+	uint64_t child_utime_ns, child_stime_ns; /* [g] of waited-for children */
+	uint64_t maxrss, child_maxrss;           /* [g] KiB */
+	struct file *exe;              /* [g] reference */
+	int oom_score_adj;             /* [g] */
+	bool dumpable;                 /* [g] */
+};
+
+/* One sandbox. Concrete parts are filled in by boot/. */
+struct kernel {
+	struct platform *platform;
+	struct memfile *memfile;
+	struct mm_env mm_env;
+	struct vfs *vfs;
+	struct thread_group *init;     /* pid 1 */
+	char hostname[65], domainname[65]; /* [uts] */
+	struct mutex uts_lock;
+	unsigned ncpus;
+	uint64_t memory_limit;
+	uint64_t boot_ns;              /* CLOCK_BOOTTIME at start */
+	int32_t pid_max;
+	unsigned tasks_max;            /* threads in all: beyond: -EAGAIN */
+	atomic_uint ntasks;
+	const struct task_ops *ops;
+	/* Set when the first process is gone: how boot/ ends the sandbox. */
+	atomic_bool ended;
+	int exit_status;               /* wait status of the first process */
+	struct waitq ended_waitq;
+	struct kernel_stats *stats;    /* syscall counters, by number */
+};
+
+/* What the layers above do for tasks, filled by boot/. */
+struct task_ops {
+	/* Carries the system call in t->regs out; sets t->regs.rax, or returns a
+	 * restart code through it. */
+	void (*syscall)(struct task *t, int64_t nr);
+	/* Observes (strace): a signal is delivered; a task ends. May be NULL. */
+	void (*trace_signal)(struct task *t, const struct ksiginfo *info);
+	void (*trace_exit)(struct task *t, int status);
+};
+
+/* ---- bring-up ---- */
+int task_init(struct kernel *k) MUST_CHECK; /* pid table, init group */
+void task_fini(struct kernel *k);
+/* The first process: an empty address space, descriptors of `files`, place
+ * `fs`. Not started. Takes files, fs, cred. */
+int task_create_first(struct kernel *k, const struct cred *cred, struct fdtable *files,
+		      struct fs_context *fs, struct task **out) MUST_CHECK;
+/* Starts its host thread: runs the guest from t->regs. */
+int task_start(struct task *t) MUST_CHECK;
+/* The task of the calling host thread, NULL on others. */
+struct task *task_current(void);
+/* Kills everything (sandbox end) and waits until every task is gone. */
+void task_kill_all(struct kernel *k);
+
+void task_get(struct task *t);
+void task_put(struct task *t);
+void group_get(struct thread_group *g);
+void group_put(struct thread_group *g);
+
+/* ---- the pid table ---- */
+struct task *pid_find_task(struct kernel *k, int32_t tid);            /* reference */
+struct thread_group *pid_find_group(struct kernel *k, int32_t pid);   /* reference; zombies too */
+/* Iterates live processes in pid order: the first with pid > after. */
+struct thread_group *pid_next_group(struct kernel *k, int32_t after); /* reference */
+struct task *group_next_task(struct thread_group *g, int32_t after_tid); /* reference */
+/* A task of the group for what /proc shows: the leader or any. */
+struct task *group_any_task(struct thread_group *g);                  /* reference */
+unsigned pid_count(struct kernel *k, uint32_t uid);
+int32_t group_ppid(struct thread_group *g);
+int task_setpgid(struct task *t, int32_t pid, int32_t pgid);
+int32_t task_getpgid(struct task *t, int32_t pid);
+int32_t task_getsid(struct task *t, int32_t pid);
+int32_t task_setsid(struct task *t);
+bool pgrp_exists_in_session(struct kernel *k, int32_t pgid, int32_t sid);
+
+/* ---- clone, exec, exit, wait ---- */
+struct clone_request {
+	uint64_t flags;        /* CLONE_* without the signal */
+	int exit_signal;
+	gva_t stack;           /* 0: the caller's */
+	gva_t parent_tid, child_tid, pidfd;
+	uint64_t tls;
+	int32_t set_tid;       /* 0: any */
+};
+/* Returns the child's tid (in the caller) or a negative errno. */
+long task_clone(struct task *t, const struct clone_request *req);
+
+/* exec, in order: prepare (kills the other threads and waits for them;
+ * -EAGAIN when another exec or a group exit won), then an empty mm is in
+ * t->mm; the caller loads the program; finish. After prepare has succeeded
+ * there is no way back. */
+int task_exec_prepare(struct task *t) MUST_CHECK;
+void task_exec_finish(struct task *t, gva_t entry, gva_t stack, struct file *exe, const char *comm,
+		      const struct cred *new_cred);
+
+/* The current task leaves; never returns. */
+NORETURN void task_exit(struct task *t, int status);
+NORETURN void task_exit_group(struct task *t, int status);
+/* Makes every task of g leave with the wait status. => takes sighand.lock */
+void group_kill(struct thread_group *g, int status);
+
+struct wait_result {
+	int32_t pid;
+	uint32_t uid;
+	int status;          /* wait4 status */
+	int code, child_status; /* CLD_*, for waitid */
+	uint64_t utime_ns, stime_ns, maxrss;
+};
+/* which: P_ALL, P_PID, P_PGID; options: WNOHANG, WUNTRACED (WSTOPPED), WEXITED,
+ * WCONTINUED, WNOWAIT, __WCLONE, __WALL. Returns 1 with *res, 0 (WNOHANG,
+ * none), -ECHILD, -ERESTARTSYS. */
+int task_wait(struct task *t, int which, int32_t id, int options, struct wait_result *res);
+
+/* ---- signals ---- */
+#define SEND_GROUP 1u   /* process-directed */
+#define SEND_FORCE 2u   /* a fault: cannot be ignored or blocked */
+/* Queues a signal. t: any task of the target. -EAGAIN when the queue of a
+ * real-time signal is full. */
+int signal_send(struct task *t, const struct ksiginfo *info, unsigned flags);
+int signal_send_group(struct thread_group *g, const struct ksiginfo *info);
+int signal_send_pgrp(struct kernel *k, int32_t pgid, const struct ksiginfo *info); /* -ESRCH */
+/* To everybody but pid 1 and the caller's process (kill -1). */
+int signal_send_all(struct task *from, const struct ksiginfo *info);
+/* The permission rule of kill(2). */
+int signal_may_send(struct task *from, struct thread_group *to, int signo);
+/* A fault of the running task itself. */
+void signal_force_fault(struct task *t, int signo, int code, uint64_t addr, uint32_t trapno,
+			uint32_t error_code);
+bool signal_is_pending(struct task *t); /* something unblocked waits */
+int signal_action(struct task *t, int signo, const struct k_sigaction *act, struct k_sigaction *old);
+/* Changes the caller's mask. */
+void signal_set_blocked(struct task *t, sigmask_t mask);
+/* A mask for the length of one call (ppoll, sigsuspend): restored after the
+ * handler ran, or at the end of the call. */
+void signal_set_temporary_mask(struct task *t, sigmask_t mask);
+void signal_restore_mask(struct task *t);
+sigmask_t signal_pending_set(struct task *t);
+/* rt_sigtimedwait: the signal number, -EAGAIN, -EINTR. */
+int signal_wait(struct task *t, sigmask_t set, uint64_t deadline_ns, struct ksiginfo *info);
+/* Takes one of `set` off the caller's queues, or returns 0 (signalfd). */
+int signal_dequeue(struct task *t, sigmask_t set, struct ksiginfo *info);
+long signal_return(struct task *t);     /* rt_sigreturn */
+long signal_altstack(struct task *t, gva_t new_ss, gva_t old_ss);
+/* ksiginfo <-> siginfo_t of the guest (128 bytes). */
+void siginfo_to_user(const struct ksiginfo *in, uint8_t out[128]);
+void siginfo_from_user(const uint8_t in[128], struct ksiginfo *out);
+/* Called by the task loop before entering the guest: delivers, stops, exits. */
+void signal_deliver(struct task *t);
+/* The context's FP layout inside a signal frame. */
+uint64_t signal_min_stack(struct kernel *k);
+
+/* ---- credentials, descriptor tables, fs context ---- */
+const struct cred *task_cred_get(struct task *t);             /* reference; any thread */
+void task_cred_set(struct task *t, struct cred *new_cred);    /* takes it */
+
+struct fdtable *fdtable_create(void);
+struct fdtable *fdtable_get(struct fdtable *ft);
+void fdtable_put(struct fdtable *ft, struct task *t); /* last: closes all */
+int fdtable_fork(struct fdtable *ft, struct fdtable **out) MUST_CHECK; /* a copy */
+/* The file, with a reference, or NULL. */
+struct file *fd_get(struct task *t, int fd);
+struct file *fdtable_get_file(struct fdtable *ft, int fd, bool *cloexec);
+/* Lowest free descriptor >= min; takes no reference of its own: the table
+ * takes over the caller's. -EMFILE. */
+int fd_install(struct task *t, struct file *f, int min, bool cloexec) MUST_CHECK;
+/* Places f at exactly fd, closing what was there (dup2); as above. */
+int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec) MUST_CHECK;
+int fd_close(struct task *t, int fd);
+int fd_close_range(struct task *t, unsigned first, unsigned last, bool cloexec_only);
+void fdtable_close_on_exec(struct task *t);
+int fd_set_cloexec(struct task *t, int fd, bool on);
+int fd_get_cloexec(struct task *t, int fd);
+/* The first open descriptor >= fd, or -1 (for /proc/pid/fd). */
+int fdtable_next(struct fdtable *ft, int fd);
+
+struct fs_context {
+	struct refcount refs;
+	struct mutex lock;
+	struct path root, cwd; /* [F] references */
+	uint32_t umask;        /* [F] */
+};
+/* Takes the path references. */
+struct fs_context *fs_context_create(struct path root, struct path cwd, uint32_t umask);
+struct fs_context *fs_context_copy(struct fs_context *fs);
+struct fs_context *fs_context_get(struct fs_context *fs);
+void fs_context_put(struct fs_context *fs);
+void fs_context_set_cwd(struct fs_context *fs, const struct path *p);  /* takes own references */
+void fs_context_set_root(struct fs_context *fs, const struct path *p);
+
+/* A vfs_ctx for one call: references to root and cwd are held until _end. */
+struct vfs_ctx *task_vfs_begin(struct task *t);
+void task_vfs_end(struct task *t);
+
+/* ---- time and limits ---- */
+uint64_t task_limit(struct task *t, int resource); /* current soft limit */
+void task_times(struct task *t, uint64_t *utime_ns, uint64_t *stime_ns);
+void group_times(struct thread_group *g, uint64_t *utime_ns, uint64_t *stime_ns);
+struct kusage { uint64_t utime_ns, stime_ns, maxrss, minflt, majflt, nvcsw, nivcsw; };
+void task_usage(struct task *t, int who, struct kusage *out); /* RUSAGE_* */
+/* Guest clocks; -EINVAL for unknown ones. CPU clocks of the caller included. */
+int task_clock_ns(struct task *t, int clock, uint64_t *out);
+int task_clock_res_ns(int clock, uint64_t *out);
+/* Sleeps until the CLOCK_MONOTONIC deadline: 0 or -ERESTARTSYS. */
+int task_sleep(struct task *t, uint64_t deadline_ns);
+
+/* ---- futex(2) ---- */
+struct futex_request {
+	int op;          /* FUTEX_* without flags */
+	bool is_private;
+	gva_t addr, addr2;
+	uint32_t val, val2, val3;
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC, PARK_FOREVER */
+};
+long futex_call(struct task *t, const struct futex_request *req);
+int futex_wake_addr(struct task *t, gva_t addr, int count); /* exit: clear_child_tid */
+void futex_exit_robust(struct task *t);
+
+/* ---- interval and POSIX timers (task/timers.c) ---- */
+void group_timers_destroy(struct thread_group *g); /* exec (POSIX ones), exit */
