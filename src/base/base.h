@@ -10,6 +10,8 @@
  *	pool.h      typed object pools
  *	log.h       log lines and levels
  *	fault.h     fault points: tests make the nth allocation fail
+ *	hash.h      keyed and unkeyed hashes
+ *	bitmap.h    bitmaps of 64-bit words
  *
  * Errors are negative errno values everywhere (0 is success).
  */
@@ -85,6 +87,15 @@ static inline uint64_t page_up(uint64_t v)
  * registered state dump, then aborts the kernel process. Never for anything a
  * guest, device, file or config can cause. */
 NORETURN COLD void panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* Adds a state dump that panic() runs before it aborts: fn writes text to fd
+ * with dprintf() or write(), takes no locks and may be called on any thread. */
+void panic_register_dump(void (*fn)(int fd));
+/* Runs every registered dump on fd: what panic() and SIGQUIT do. */
+void panic_run_dumps(int fd);
+/* Loads what a back trace needs, so that panic() later opens no file. To be
+ * called before the seccomp filter is installed. */
+void panic_init(void);
 
 /* An invariant of ours, always checked. */
 #define ASSERT(cond)                                                         \

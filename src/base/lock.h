@@ -4,7 +4,9 @@
  * both names; assert_held() checks that the caller holds a lock.
  *
  * A mutex is not recursive. An rwlock prefers writers: a reader must not take
- * the same rwlock again.
+ * the same rwlock again. An unlock may touch the lock after another thread has
+ * got it: free an object with a lock in it only when no thread can still be
+ * inside an unlock of it (a reference held across the unlock does that).
  */
 #pragma once
 
@@ -29,7 +31,7 @@ struct CAPABILITY("mutex") mutex {
 
 struct CAPABILITY("mutex") rwlock {
 	atomic_uint state;   /* readers, or the writer bit */
-	atomic_uint waiting; /* sleepers' futex word: bumped at each release */
+	atomic_uint waiting; /* sleepers' futex word: bit 0 says that there are some */
 	atomic_uint writers_waiting;
 	uint16_t rank;
 	uint32_t owner; /* the writer, debug builds only */

@@ -19,3 +19,5 @@ void park_wake(atomic_uint *word, unsigned count);
 
 /* The calling host thread's id (cached). */
 uint32_t park_tid(void);
+/* In the child of a fork that did not go through libc: forgets the cached id. */
+void park_tid_reset(void);
