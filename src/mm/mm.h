@@ -49,9 +49,11 @@ int mm_fork(struct mm *mm, struct mm **out) MUST_CHECK;
  * nobody else uses. */
 int mm_clear(struct mm *mm) MUST_CHECK;
 struct platform_as *mm_as(struct mm *mm);
-/* True when one task alone uses it: allows lazy platform batches. The task
- * layer keeps it true. */
-void mm_set_single_user(struct mm *mm, bool single);
+/* Tasks that run in it (references are more: /proc readers hold some). One
+ * user alone allows lazy platform batches, and lets exec re-use it. */
+void mm_user_add(struct mm *mm);
+void mm_user_del(struct mm *mm);
+unsigned mm_users(struct mm *mm);
 
 /* ---- limits: set by the task layer on creation and on setrlimit ---- */
 struct mm_limits { uint64_t as, data, stack, memlock; }; /* RLIM_INFINITY = ~0 */

@@ -132,7 +132,7 @@ struct task {
 	uint64_t orig_rax;             /* [o] */
 	struct waiter waiter;
 	struct restart_block restart;  /* [o] */
-	struct host_thread *thread;    /* [o] */
+	struct runner *runner;         /* [I] once started: the host thread */
 
 	/* what calls see */
 	const struct cred *cred;       /* [o] written; readers use task_cred_get */
@@ -157,7 +157,7 @@ struct task {
 	gva_t robust_list;             /* [o] */
 	int exit_status;               /* [P] wait status of this thread */
 	bool exiting;                  /* [o] */
-	struct vfork_done *vfork_done; /* [o] the parent to release at exec, exit */
+	struct vfork *vfork;           /* [o] the parent to release at exec, exit */
 	bool no_new_privs;             /* [o] */
 	int pdeath_signal;             /* [P] */
 	uint64_t start_ns;             /* [I] CLOCK_MONOTONIC */
@@ -169,8 +169,16 @@ struct task {
 	void *_Atomic uring;           /* later: io_uring's per-task state */
 };
 
-enum { RLIMITS = 16 };
-struct krlimit { uint64_t cur, max; };
+/* Resources by Linux's numbers (asm-generic/resource.h). */
+enum {
+	RLIMIT_CPU_NR, RLIMIT_FSIZE_NR, RLIMIT_DATA_NR, RLIMIT_STACK_NR, RLIMIT_CORE_NR,
+	RLIMIT_RSS_NR, RLIMIT_NPROC_NR, RLIMIT_NOFILE_NR, RLIMIT_MEMLOCK_NR, RLIMIT_AS_NR,
+	RLIMIT_LOCKS_NR, RLIMIT_SIGPENDING_NR, RLIMIT_MSGQUEUE_NR, RLIMIT_NICE_NR,
+	RLIMIT_RTPRIO_NR, RLIMIT_RTTIME_NR, RLIMITS,
+};
+struct krlimit {
+	uint64_t cur, max; /* ~0: no limit */
+};
 
 struct thread_group {
 	struct refcount refs;
@@ -191,6 +199,7 @@ struct thread_group {
 	struct tty *tty;               /* [P] controlling terminal, opaque here */
 
 	struct sigqueue pending;       /* [s] */
+	unsigned nqueued;              /* [s] entries queued in the whole group */
 	bool exiting;                  /* [s] group exit: every task leaves */
 	struct task *exec_task;        /* [s] this task execs, all others leave */
 	int exit_status;               /* [s] wait status */
@@ -201,7 +210,9 @@ struct thread_group {
 	bool continued;                /* [P] */
 	struct waitq stop_waitq;
 	struct waitq exit_waitq;       /* ntasks went down (exec, exit) */
-	bool is_zombie;                /* [P] */
+	bool is_zombie;                /* [P] every thread has left */
+	struct sighand *old_sighand;   /* [P] replaced by exec; kept until the end
+					  so that a sender never sees it freed */
 	struct waitq pidfd_waitq;
 
 	struct mutex lock;
@@ -306,9 +317,10 @@ int task_exec_prepare(struct task *t) MUST_CHECK;
 void task_exec_finish(struct task *t, gva_t entry, gva_t stack, struct file *exe, const char *comm,
 		      const struct cred *new_cred);
 
-/* The current task leaves; never returns. */
-NORETURN void task_exit(struct task *t, int status);
-NORETURN void task_exit_group(struct task *t, int status);
+/* The current task (its whole process) leaves with the wait status: marks it;
+ * the task loop carries it out as soon as the call returns to it. */
+void task_exit(struct task *t, int status);
+void task_exit_group(struct task *t, int status);
 /* Makes every task of g leave with the wait status. => takes sighand.lock */
 void group_kill(struct thread_group *g, int status);
 
@@ -430,3 +442,4 @@ void futex_exit_robust(struct task *t);
 
 /* ---- interval and POSIX timers (task/timers.c) ---- */
 void group_timers_destroy(struct thread_group *g); /* exec (POSIX ones), exit */
+void group_timers_task_exit(struct task *t);       /* timers that signal this thread */

@@ -1,0 +1,363 @@
+/*
+ * The end of tasks and processes.
+ *
+ *	task_exit()        this thread is to leave     (marks; exit(2))
+ *	task_exit_group()  the process is to leave     (exit_group(2))
+ *	group_kill()       the same, from outside      (fatal signals)
+ *	task_finish()      the thread itself, in its loop: gives everything back
+ *	group_end_locked() its last thread: zombie, children, parent's report
+ *	group_reap_locked() somebody waited: the number becomes free
+ *
+ * The leader's task object stays on its group until the process is reaped, so
+ * that its number and name can still be seen.
+ */
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "base/pool.h"
+#include "task/internal.h"
+
+/* ---- vfork: the parent waits until the child has its own memory ---- */
+
+struct vfork {
+	struct refcount refs;
+	atomic_bool done;
+	struct waitq waitq;
+};
+
+POOL_DEFINE(vfork_pool, struct vfork);
+
+struct vfork *vfork_create(void)
+{
+	struct vfork *v = pool_alloc(&vfork_pool);
+
+	if (!v)
+		return NULL;
+	refcount_init(&v->refs, 1);
+	waitq_init(&v->waitq);
+	return v;
+}
+
+struct vfork *vfork_get(struct vfork *v)
+{
+	refcount_get(&v->refs);
+	return v;
+}
+
+void vfork_put(struct vfork *v)
+{
+	if (refcount_put(&v->refs))
+		pool_free(&vfork_pool, v);
+}
+
+void vfork_release(struct task *t)
+{
+	struct vfork *v = t->vfork;
+
+	if (!v)
+		return;
+	t->vfork = NULL;
+	atomic_store(&v->done, true);
+	waitq_wake_all(&v->waitq, EV_IN);
+	vfork_put(v);
+}
+
+/* Only a fatal signal ends the wait early, as in Linux. */
+int vfork_wait(struct task *t, struct vfork *v)
+{
+	struct waitq_entry e;
+	int r = 0;
+
+	waitq_entry_init(&e, &t->waiter, EV_IN);
+	waitq_add(&v->waitq, &e);
+	for (;;) {
+		waiter_prepare(&t->waiter);
+		if (atomic_load(&v->done))
+			break;
+		r = waiter_wait_killable(&t->waiter, PARK_FOREVER);
+		if (r < 0)
+			break;
+	}
+	waitq_remove(&v->waitq, &e);
+	return r;
+}
+
+/* ---- asking to leave ---- */
+
+void task_exit(struct task *t, int status)
+{
+	t->exit_status = status;
+	t->exiting = true;
+}
+
+static void group_kill_locked(struct thread_group *g, int status)
+{
+	if (g->exiting)
+		return;
+	g->exiting = true;
+	g->exit_status = status;
+	list_for_each(t, &g->tasks, struct task, group_link)
+		task_kick_locked(t, true);
+}
+
+void group_kill(struct thread_group *g, int status)
+{
+	group_sighand_lock(g);
+	group_kill_locked(g, status);
+	group_sighand_unlock(g);
+	waitq_wake_all(&g->stop_waitq, EV_IN);
+}
+
+void task_exit_group(struct task *t, int status)
+{
+	struct thread_group *g = t->group;
+
+	group_kill(g, status);
+	task_exit(t, g->exit_status);
+}
+
+/* ---- leaving ---- */
+
+static void task_clear_child_tid(struct task *t)
+{
+	uint32_t zero = 0;
+
+	if (!t->clear_child_tid)
+		return;
+	if (mm_copy_out(t->mm, t->clear_child_tid, &zero, sizeof(zero)) == 0)
+		(void)futex_wake_addr(t, t->clear_child_tid, 1);
+	t->clear_child_tid = 0;
+}
+
+/* Gives back what only this thread uses. The group may be gone afterwards. */
+static void task_release_resources(struct task *t)
+{
+	struct platform_ctx *ctx;
+	struct mm *mm;
+
+	futex_exit_robust(t);
+	task_clear_child_tid(t);
+	group_add_usage(t->group, t);
+	group_sighand_lock(t->group);
+	ctx = t->ctx;
+	t->ctx = NULL;
+	group_sighand_unlock(t->group);
+	platform_ctx_destroy(ctx);
+	mutex_lock(&pids_lock);
+	mm = t->mm;
+	t->mm = NULL;
+	mutex_unlock(&pids_lock);
+	if (mm) {
+		struct mm_usage u;
+
+		mm_get_usage(mm, &u);
+		mutex_lock(&t->group->lock);
+		t->group->maxrss = MAX(t->group->maxrss, u.peak_rss >> 10);
+		mutex_unlock(&t->group->lock);
+		mm_user_del(mm);
+		mm_put(mm);
+	}
+	vfork_release(t);
+	fdtable_put(t->files, t);
+	t->files = NULL;
+	fs_context_put(t->fs);
+	t->fs = NULL;
+}
+
+/* Children of a dead process go to the nearest living subreaper, or to us. */
+static struct thread_group *reaper_of_locked(struct thread_group *g)
+{
+	struct thread_group *p;
+
+	for (p = g->parent; p; p = p->parent) {
+		if (p->is_subreaper && !p->is_zombie)
+			return p;
+	}
+	return g->kernel->init;
+}
+
+/* A process group that loses its last tie to the session while it is stopped
+ * would stay so for ever: SIGHUP and SIGCONT (POSIX, setpgid(2)). */
+static bool pgrp_is_orphaned_locked(struct pid *pgrp)
+{
+	list_for_each(g, &pgrp->pgrp, struct thread_group, pgrp_link) {
+		if (!g->is_zombie && g->parent && g->parent->pgid != g->pgid &&
+		    g->parent->sid == g->sid)
+			return false;
+	}
+	return true;
+}
+
+static void kill_orphaned_pgrp_locked(struct thread_group *child)
+{
+	struct ksiginfo hup = { .signo = SIGHUP, .code = SI_KERNEL };
+	struct ksiginfo cont = { .signo = SIGCONT, .code = SI_KERNEL };
+	struct pid *p = pid_lookup_locked(child->pgid);
+	bool any_stopped = false;
+
+	if (!p || !pgrp_is_orphaned_locked(p))
+		return;
+	list_for_each(g, &p->pgrp, struct thread_group, pgrp_link)
+		any_stopped |= g->stopped;
+	if (!any_stopped)
+		return;
+	list_for_each(g, &p->pgrp, struct thread_group, pgrp_link) {
+		signal_send_group(g, &hup);
+		signal_send_group(g, &cont);
+	}
+}
+
+static void reparent_children_locked(struct thread_group *g)
+{
+	struct thread_group *reaper = reaper_of_locked(g);
+
+	while (!list_empty(&g->children)) {
+		struct thread_group *c = list_first(&g->children, struct thread_group, sibling);
+		int sig = c->leader ? c->leader->pdeath_signal : 0;
+
+		list_del(&c->sibling);
+		list_push_back(&reaper->children, &c->sibling);
+		c->parent = reaper;
+		if (sig) {
+			struct ksiginfo info = { .signo = sig, .code = SI_USER, .pid = g->pid };
+
+			signal_send_group(c, &info);
+		}
+		if (c->is_zombie && reaper == g->kernel->init)
+			group_reap_locked(c);
+		else if (c->is_zombie)
+			signal_notify_parent_locked(c, CLD_EXITED, c->exit_status);
+		else
+			kill_orphaned_pgrp_locked(c);
+	}
+}
+
+/* Frees the number; the last reference frees the group. => pids_lock */
+void group_reap_locked(struct thread_group *g)
+{
+	struct task *leader = g->leader;
+	struct thread_group *parent = g->parent;
+
+	ASSERT(g->is_zombie);
+	if (parent && parent != g->kernel->init) {
+		mutex_lock(&parent->lock);
+		parent->child_utime_ns += g->dead_utime_ns + g->child_utime_ns;
+		parent->child_stime_ns += g->dead_stime_ns + g->child_stime_ns;
+		parent->child_maxrss = MAX(parent->child_maxrss, MAX(g->maxrss, g->child_maxrss));
+		mutex_unlock(&parent->lock);
+	}
+	g->leader = NULL;
+	list_del(&g->sibling);
+	g->parent = NULL;
+	pid_leave_locked(g);
+	pid_clear_task_locked(g->pid);
+	pid_clear_group_locked(g->pid);
+	if (leader) {
+		group_sighand_lock(g);
+		list_del(&leader->group_link);
+		group_sighand_unlock(g);
+		leader->state = TASK_DEAD;
+		task_put(leader);
+	}
+	group_put(g);
+}
+
+static void kernel_end(struct kernel *k, int status)
+{
+	if (atomic_load(&k->ended))
+		return;
+	k->exit_status = status;
+	atomic_store(&k->ended, true);
+	waitq_wake_all(&k->ended_waitq, EV_IN);
+}
+
+/* The last thread has left. => pids_lock */
+static void group_end_locked(struct thread_group *g)
+{
+	struct thread_group *parent = g->parent;
+	bool autoreap;
+
+	g->is_zombie = true;
+	reparent_children_locked(g);
+	kill_orphaned_pgrp_locked(g);
+	waitq_wake_all(&g->pidfd_waitq, EV_IN);
+	if (g->pid == 2)
+		kernel_end(g->kernel, g->exit_status);
+	if (!parent || parent == g->kernel->init) {
+		group_reap_locked(g);
+		return;
+	}
+	group_sighand_lock(parent);
+	autoreap = g->exit_signal == SIGCHLD &&
+		   (parent->sighand->action[SIGCHLD - 1].handler == (uint64_t)(uintptr_t)SIG_IGN ||
+		    (parent->sighand->action[SIGCHLD - 1].flags & SA_NOCLDWAIT));
+	group_sighand_unlock(parent);
+	signal_notify_parent_locked(g, CLD_EXITED, g->exit_status);
+	if (autoreap)
+		group_reap_locked(g);
+	waitq_wake_all(&parent->child_waitq, EV_IN);
+}
+
+void task_finish(struct task *t)
+{
+	struct thread_group *g = t->group;
+	bool last;
+
+	if (t->kernel->ops->trace_exit)
+		t->kernel->ops->trace_exit(t, t->exit_status);
+	group_timers_task_exit(t);
+	task_release_resources(t);
+
+	mutex_lock(&pids_lock);
+	group_sighand_lock(g);
+	g->ntasks--;
+	last = g->ntasks == 0;
+	t->state = TASK_ZOMBIE;
+	if (last && !g->exiting)
+		g->exit_status = t->exit_status;
+	if (g->exec_task == t)
+		g->exec_task = NULL;
+	if (t != g->leader)
+		list_del(&t->group_link);
+	group_sighand_unlock(g);
+	if (t != g->leader) {
+		pid_clear_task_locked(t->tid);
+		t->state = TASK_DEAD;
+	}
+	waitq_wake_all(&g->exit_waitq, EV_IN);
+	waitq_wake_all(&g->stop_waitq, EV_IN);
+	group_get(g);
+	if (last) {
+		mutex_unlock(&pids_lock);
+		group_timers_destroy(g);
+		mutex_lock(&pids_lock);
+		group_end_locked(g);
+	}
+	mutex_unlock(&pids_lock);
+	group_put(g);
+	if (t != g->leader && t->state == TASK_DEAD)
+		task_put(t);
+}
+
+/* ---- the end of the sandbox ---- */
+
+void task_kill_all(struct kernel *k)
+{
+	struct thread_group *g;
+	int32_t after = 1;
+
+	while ((g = pid_next_group(k, after))) {
+		after = g->pid;
+		group_kill(g, SIGKILL);
+		group_put(g);
+	}
+	while (atomic_load(&k->ntasks) > 0) {
+		/* New children of a fork that was under way see their parent's
+		 * group exit; a second pass catches the rest. */
+		host_sleep_ns(1000000);
+		for (after = 1; (g = pid_next_group(k, after)); group_put(g)) {
+			after = g->pid;
+			group_kill(g, SIGKILL);
+		}
+	}
+}

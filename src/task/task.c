@@ -1,0 +1,269 @@
+/* Tasks: making and freeing them, their credentials, their place for path
+ * calls. What they do is in run.c, fork.c, exit.c, exec.c, signal.c. */
+#include <string.h>
+
+#include "base/pool.h"
+#include "task/internal.h"
+
+POOL_DEFINE(task_pool, struct task);
+
+static int mem_copy_in(void *space, void *dst, gva_t src, size_t size)
+{
+	struct task *t = space;
+
+	return mm_copy_in(t->mm, dst, src, size);
+}
+
+static int mem_copy_out(void *space, gva_t dst, const void *src, size_t size)
+{
+	struct task *t = space;
+
+	return mm_copy_out(t->mm, dst, src, size);
+}
+
+static const struct uaccess_ops task_mem_ops = {
+	.copy_in = mem_copy_in,
+	.copy_out = mem_copy_out,
+};
+
+/* A task without memory, descriptors or number; the caller adds them. Takes a
+ * reference on g. */
+int task_create(struct kernel *k, struct thread_group *g, struct task **out)
+{
+	struct task *t;
+
+	*out = NULL;
+	if (atomic_fetch_add(&k->ntasks, 1) >= k->tasks_max) {
+		atomic_fetch_sub(&k->ntasks, 1);
+		return -EAGAIN;
+	}
+	t = pool_alloc(&task_pool);
+	if (!t) {
+		atomic_fetch_sub(&k->ntasks, 1);
+		return -ENOMEM;
+	}
+	refcount_init(&t->refs, 1);
+	list_init(&t->group_link);
+	group_get(g);
+	t->group = g;
+	t->kernel = k;
+	t->sysno = -1;
+	waiter_init(&t->waiter);
+	mutex_init(&t->cred_lock, LOCK_CRED);
+	sigqueue_init(&t->pending);
+	t->altstack_flags = SS_DISABLE;
+	t->mem.ops = &task_mem_ops;
+	t->mem.space = t;
+	t->timer_slack_ns = 50000;
+	t->cpu_affinity = k->ncpus >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << k->ncpus) - 1;
+	(void)task_clock_ns(NULL, CLOCK_MONOTONIC, &t->start_ns);
+	*out = t;
+	return 0;
+}
+
+void task_get(struct task *t)
+{
+	refcount_get(&t->refs);
+}
+
+void task_put(struct task *t)
+{
+	if (t && refcount_put(&t->refs))
+		task_destroy(t);
+}
+
+void task_destroy(struct task *t)
+{
+	struct kernel *k = t->kernel;
+
+	ASSERT(list_empty(&t->group_link));
+	platform_ctx_destroy(t->ctx);
+	if (t->mm)
+		mm_put(t->mm);
+	if (t->files)
+		fdtable_put(t->files, NULL);
+	if (t->fs)
+		fs_context_put(t->fs);
+	if (t->cred)
+		cred_put(t->cred);
+	sigqueue_flush(&t->pending, t->group);
+	group_put(t->group);
+	pool_free(&task_pool, t);
+	atomic_fetch_sub(&k->ntasks, 1);
+}
+
+/* ---- credentials ---- */
+
+const struct cred *task_cred_get(struct task *t)
+{
+	const struct cred *c;
+
+	mutex_lock(&t->cred_lock);
+	c = cred_get(t->cred);
+	mutex_unlock(&t->cred_lock);
+	return c;
+}
+
+void task_cred_set(struct task *t, struct cred *new_cred)
+{
+	const struct cred *old;
+
+	mutex_lock(&t->cred_lock);
+	old = t->cred;
+	t->cred = new_cred;
+	mutex_unlock(&t->cred_lock);
+	if (old)
+		cred_put(old);
+}
+
+/* ---- the place and identity for path calls ---- */
+
+struct vfs_ctx *task_vfs_begin(struct task *t)
+{
+	struct vfs_ctx *v = &t->vfs;
+
+	ASSERT(t->fs && !v->root.dentry);
+	mutex_lock(&t->fs->lock);
+	v->root = t->fs->root;
+	v->cwd = t->fs->cwd;
+	path_get(&v->root);
+	path_get(&v->cwd);
+	v->umask = t->fs->umask;
+	mutex_unlock(&t->fs->lock);
+	v->cred = t->cred;
+	v->waiter = &t->waiter;
+	v->mem = &t->mem;
+	v->fsize_limit = task_limit(t, RLIMIT_FSIZE_NR);
+	v->owner = t->files;
+	v->pid = (uint32_t)t->group->pid;
+	v->task = t;
+	return v;
+}
+
+void task_vfs_end(struct task *t)
+{
+	path_put(&t->vfs.root);
+	path_put(&t->vfs.cwd);
+}
+
+/* ---- bring-up ---- */
+
+static void init_limits(struct thread_group *g)
+{
+	for (int i = 0; i < RLIMITS; i++)
+		g->limits[i] = (struct krlimit){ ~(uint64_t)0, ~(uint64_t)0 };
+	g->limits[RLIMIT_STACK_NR].cur = 8u << 20;
+	g->limits[RLIMIT_CORE_NR].cur = 0;
+	g->limits[RLIMIT_NPROC_NR] = (struct krlimit){ g->kernel->tasks_max, g->kernel->tasks_max };
+	g->limits[RLIMIT_NOFILE_NR] = (struct krlimit){ 1024, 1048576 };
+	g->limits[RLIMIT_MEMLOCK_NR] = (struct krlimit){ 8u << 20, 8u << 20 };
+	g->limits[RLIMIT_SIGPENDING_NR] = (struct krlimit){ 16384, 16384 };
+	g->limits[RLIMIT_MSGQUEUE_NR] = (struct krlimit){ 819200, 819200 };
+	g->limits[RLIMIT_NICE_NR] = (struct krlimit){ 0, 0 };
+	g->limits[RLIMIT_RTPRIO_NR] = (struct krlimit){ 0, 0 };
+}
+
+int task_init(struct kernel *k)
+{
+	struct sighand *sh;
+	int32_t nr;
+	int r;
+
+	r = pids_init(k);
+	if (r < 0)
+		return r;
+	waitq_init(&k->ended_waitq);
+	mutex_init(&k->uts_lock, LOCK_GROUP);
+	if (!k->tasks_max)
+		k->tasks_max = 4096;
+	sh = sighand_create();
+	if (!sh)
+		return -ENOMEM;
+	r = group_create(k, sh, &k->init);
+	if (r < 0)
+		return r;
+	mutex_lock(&pids_lock);
+	r = pid_alloc_locked(k, 1, NULL, &nr);
+	if (r == 0) {
+		k->init->pid = 1;
+		pid_set_group_locked(1, k->init);
+		pid_join_locked(k->init, 1, 1);
+	}
+	mutex_unlock(&pids_lock);
+	init_limits(k->init);
+	return r;
+}
+
+void task_fini(struct kernel *k)
+{
+	runner_shutdown();
+	mutex_lock(&pids_lock);
+	while (!list_empty(&k->init->children))
+		group_reap_locked(list_first(&k->init->children, struct thread_group, sibling));
+	list_del(&k->init->pgrp_link);
+	list_del(&k->init->session_link);
+	pid_clear_group_locked(1);
+	mutex_unlock(&pids_lock);
+	group_put(k->init);
+	k->init = NULL;
+	pids_fini();
+}
+
+int task_create_first(struct kernel *k, const struct cred *cred, struct fdtable *files,
+		      struct fs_context *fs, struct task **out)
+{
+	struct sighand *sh = sighand_create();
+	struct thread_group *g;
+	struct task *t = NULL;
+	int r;
+
+	*out = NULL;
+	if (!sh)
+		return -ENOMEM;
+	r = group_create(k, sh, &g);
+	if (r < 0)
+		return r;
+	memcpy(g->limits, k->init->limits, sizeof(g->limits));
+	r = task_create(k, g, &t);
+	if (r < 0)
+		goto out_put_group;
+	r = mm_create(&k->mm_env, &t->mm);
+	if (r < 0)
+		goto out_put_task;
+	mm_user_add(t->mm);
+	r = platform_ctx_create(mm_as(t->mm), &t->ctx);
+	if (r < 0)
+		goto out_put_task;
+	t->files = files;
+	t->fs = fs;
+	t->cred = cred;
+	mutex_lock(&pids_lock);
+	r = pid_alloc_locked(k, 0, t, &t->tid);
+	if (r == 0) {
+		g->pid = t->tid;
+		g->leader = t;
+		g->exit_signal = SIGCHLD;
+		g->ntasks = 1;
+		list_push_back(&g->tasks, &t->group_link);
+		pid_set_group_locked(g->pid, g);
+		pid_join_locked(g, g->pid, g->pid);
+		g->parent = k->init;
+		list_push_back(&k->init->children, &g->sibling);
+		group_get(g);
+	}
+	mutex_unlock(&pids_lock);
+	if (r < 0)
+		goto out_put_task;
+	group_put(g);
+	*out = t;
+	return 0;
+
+out_put_task:
+	t->files = NULL;
+	t->fs = NULL;
+	t->cred = NULL;
+	task_put(t);
+out_put_group:
+	group_put(g);
+	return r;
+}
