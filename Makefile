@@ -1,0 +1,79 @@
+# make              build build/nacre (meson and ninja do the work)
+# make demo         build, then show real programs inside nacre
+# make check        build, then every test; T=name runs one
+# make check-all    the suite under ASan+UBSan, unit and platform tests under TSan
+# make bench        native : nacre : runsc
+# make install      PREFIX=/usr/local, DESTDIR=
+# make format       clang-format over everything, or FILES="src/mm/vma.c ..."
+# make deps         install the Debian packages that are needed (as root)
+# make clean
+#
+# make lib-mm       only the library of src/mm and the libraries that it needs
+# make unit-mm      only that folder's unit tests: build and run them
+#
+# BUILD=dir builds elsewhere (two people never share a build directory);
+# CC=clang and MESONFLAGS=-Ddebug_checks=false count when it is first set up.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+T ?=
+FILES ?=
+MESONFLAGS ?=
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+export CC
+
+NINJA = ninja $(NINJAFLAGS) -C $(1) $(2)
+SANITIZE = --buildtype=debugoptimized -Doptimization=1
+
+.PHONY: all setup demo check check-all bench install format deps deps-quiet clean asan tsan
+
+all: setup
+	@$(call NINJA,$(BUILD))
+
+setup:
+	@tools/setup-build $(BUILD) $(MESONFLAGS)
+
+lib-%: setup
+	@$(call NINJA,$(BUILD),src-$*)
+
+unit-%: setup
+	@$(call NINJA,$(BUILD),unit-$*)
+	@tests/run --build $(BUILD) --only unit --folder $*
+
+demo: deps-quiet all
+	@tools/demo $(BUILD)/nacre
+
+check: deps-quiet all
+	@tests/run --build $(BUILD) $(if $(T),'$(T)')
+
+asan:
+	@CC=clang tools/setup-build build-asan $(SANITIZE) -Db_sanitize=address,undefined
+	@$(call NINJA,build-asan)
+
+tsan:
+	@CC=clang tools/setup-build build-tsan $(SANITIZE) -Db_sanitize=thread
+	@$(call NINJA,build-tsan)
+
+check-all: deps-quiet asan tsan
+	@tests/run --build build-asan:unit,model,guest,e2e --build build-tsan:unit,model $(if $(T),'$(T)')
+
+bench: all
+	@bench/run $(BUILD)/nacre
+
+install: all
+	install -D -m 755 $(BUILD)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
+
+format:
+	@tools/check-format --fix $(FILES)
+
+deps:
+	@tools/install-deps.sh
+
+deps-quiet:
+	@tools/install-deps.sh --quiet
+
+clean:
+	rm -rf build build-asan build-tsan
