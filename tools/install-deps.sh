@@ -1,0 +1,73 @@
+#!/bin/sh
+# Installs the Debian 12 packages that nacre is built and tested with.
+#
+#   install-deps.sh           what 'make', 'make demo' and 'make check-all' need
+#   install-deps.sh --bench   and what 'make bench' compares with
+#   --quiet                   say nothing when nothing is missing
+#
+# As root it installs what is missing and says so; otherwise it says what to do.
+set -eu
+
+build="gcc libc6-dev make meson ninja-build pkg-config python3
+	libseccomp-dev libcap-dev libjson-c-dev libcmocka-dev
+	clang libclang-rt-14-dev clang-format"
+tests="bash busybox-static bzip2 coreutils dash diffutils findutils gawk git grep
+	gzip jq lua5.4 make mawk perl procps sed sqlite3 strace tar util-linux xz-utils"
+bench="runsc"
+
+quiet=
+packages="$build $tests"
+for arg; do
+	case $arg in
+	--quiet) quiet=yes ;;
+	--bench) packages="$packages $bench" ;;
+	*)
+		echo "usage: install-deps.sh [--quiet] [--bench]" >&2
+		exit 2
+		;;
+	esac
+done
+
+# pkg-config is provided by pkgconf too; either will do.
+missing() {
+	for package in $packages; do
+		state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) || state=
+		[ "$state" = "install ok installed" ] || echo "$package"
+	done | sort -u | tr '\n' ' ' | sed 's/ $//'
+}
+
+want=$(missing)
+if [ -z "$want" ]; then
+	[ -n "$quiet" ] || echo "every package that nacre needs is installed"
+	exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+	echo "these packages are missing; install them as root:" >&2
+	echo "  apt-get install $want" >&2
+	exit 1
+fi
+
+echo "installing: $want"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+install_them() {
+	# shellcheck disable=SC2086 # the list is words
+	apt-get install -y -q --no-install-recommends $want </dev/null >"$log" 2>&1
+}
+
+# Lists as old as the image name versions that the mirror no longer has.
+if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || ! install_them; then
+	apt-get update -q </dev/null >"$log" 2>&1 || true
+	install_them || {
+		cat "$log" >&2
+		echo "apt-get could not install: $want" >&2
+		exit 1
+	}
+fi
+want=$(missing)
+[ -z "$want" ] || {
+	echo "still missing after apt-get: $want" >&2
+	exit 1
+}
