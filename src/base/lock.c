@@ -365,19 +365,19 @@ static void mutex_take(struct mutex *m)
 	owner_set(&m->owner);
 }
 
-void mutex_lock(struct mutex *m)
+LOCKS_UNCHECKED void mutex_lock(struct mutex *m)
 {
 	held_check(m, m->rank, false);
 	mutex_take(m);
 }
 
-void mutex_lock_nested(struct mutex *m)
+LOCKS_UNCHECKED void mutex_lock_nested(struct mutex *m)
 {
 	held_check(m, m->rank, true);
 	mutex_take(m);
 }
 
-bool mutex_trylock(struct mutex *m)
+LOCKS_UNCHECKED bool mutex_trylock(struct mutex *m)
 {
 	if (!mutex_try(m))
 		return false;
@@ -386,7 +386,7 @@ bool mutex_trylock(struct mutex *m)
 	return true;
 }
 
-void mutex_unlock(struct mutex *m)
+LOCKS_UNCHECKED void mutex_unlock(struct mutex *m)
 {
 	unsigned old;
 

@@ -17,10 +17,15 @@
 #define CAPABILITY(x) __attribute__((capability(x)))
 #define ACQUIRES(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
+#define TRY_ACQUIRES(...) __attribute__((try_acquire_capability(true, __VA_ARGS__)))
+/* For a function whose locking clang cannot follow. */
+#define LOCKS_UNCHECKED __attribute__((no_thread_safety_analysis))
 #else
 #define CAPABILITY(x)
 #define ACQUIRES(...)
 #define RELEASES(...)
+#define TRY_ACQUIRES(...)
+#define LOCKS_UNCHECKED
 #endif
 
 struct CAPABILITY("mutex") mutex {
@@ -44,7 +49,7 @@ void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m) ACQUIRES(m);
 /* For the second of two locks of one rank; the caller orders them by address. */
 void mutex_lock_nested(struct mutex *m) ACQUIRES(m);
-bool mutex_trylock(struct mutex *m) MUST_CHECK;
+bool mutex_trylock(struct mutex *m) MUST_CHECK TRY_ACQUIRES(m);
 void mutex_unlock(struct mutex *m) RELEASES(m);
 
 void rwlock_init(struct rwlock *l, enum lock_rank rank);
