@@ -63,16 +63,16 @@ static inline uint64_t page_up(uint64_t v)
 	return (v + PAGE_SIZE - 1) & PAGE_MASK;
 }
 
-#define MIN(a, b)                        \
-	({                               \
-		__typeof__(a) min_a = (a); \
-		__typeof__(b) min_b = (b); \
+#define MIN(a, b)                              \
+	({                                     \
+		__typeof__(a) min_a = (a);     \
+		__typeof__(b) min_b = (b);     \
 		min_a < min_b ? min_a : min_b; \
 	})
-#define MAX(a, b)                        \
-	({                               \
-		__typeof__(a) max_a = (a); \
-		__typeof__(b) max_b = (b); \
+#define MAX(a, b)                              \
+	({                                     \
+		__typeof__(a) max_a = (a);     \
+		__typeof__(b) max_b = (b);     \
 		max_a > max_b ? max_a : max_b; \
 	})
 
@@ -98,9 +98,9 @@ void panic_run_dumps(int fd);
 void panic_init(void);
 
 /* An invariant of ours, always checked. */
-#define ASSERT(cond)                                                         \
-	do {                                                                 \
-		if (unlikely(!(cond)))                                       \
+#define ASSERT(cond)                                                             \
+	do {                                                                     \
+		if (unlikely(!(cond)))                                           \
 			panic("%s:%d: not true: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 

@@ -10,8 +10,9 @@
 #ifdef NACRE_DEBUG
 extern atomic_bool fault_any_armed;
 bool fault_fires(const char *name);
-#define FAULT_POINT(name) \
-	(unlikely(atomic_load_explicit(&fault_any_armed, memory_order_relaxed)) && fault_fires(name))
+#define FAULT_POINT(name)                                                          \
+	(unlikely(atomic_load_explicit(&fault_any_armed, memory_order_relaxed)) && \
+	 fault_fires(name))
 /* Makes the nth (from 1) passing of the point fail, then disarms it; n = 0
  * disarms. name NULL: any point. */
 void fault_arm(const char *name, unsigned nth);

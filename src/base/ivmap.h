@@ -33,7 +33,10 @@ struct ivmap {
 	uint64_t span; /* sum of all lengths */
 };
 
-#define IVMAP_INIT { NULL, 0, 0 }
+#define IVMAP_INIT         \
+	{                  \
+		NULL, 0, 0 \
+	}
 
 void ivmap_init(struct ivmap *m);
 
@@ -75,6 +78,5 @@ int ivmap_gap_down(const struct ivmap *m, uint64_t lo, uint64_t hi, uint64_t siz
 /* Panics when an invariant does not hold. O(n). */
 void ivmap_check(const struct ivmap *m);
 
-#define ivmap_for_each(it, m) \
-	for (struct ivnode *it = ivmap_first(m); it; it = ivmap_next(it))
+#define ivmap_for_each(it, m) for (struct ivnode *it = ivmap_first(m); it; it = ivmap_next(it))
 #define ivmap_entry(n, type, member) container_of(n, type, member)

@@ -8,7 +8,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
+#define LIST_INIT(name)          \
+	{                        \
+		&(name), &(name) \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -62,14 +65,12 @@ static inline void list_splice_back(struct list *dst, struct list *src)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 #define list_last(head, type, member) list_entry((head)->prev, type, member)
 
-#define list_for_each(it, head, type, member)                          \
-	for (type *it = list_entry((head)->next, type, member);        \
-	     &it->member != (head);                                    \
+#define list_for_each(it, head, type, member)                                          \
+	for (type *it = list_entry((head)->next, type, member); &it->member != (head); \
 	     it = list_entry(it->member.next, type, member))
 
 /* The current entry may be removed (or freed) in the body. */
-#define list_for_each_safe(it, tmp, head, type, member)                 \
-	for (type *it = list_entry((head)->next, type, member),         \
-		  *tmp = list_entry(it->member.next, type, member);     \
-	     &it->member != (head);                                     \
-	     it = tmp, tmp = list_entry(it->member.next, type, member))
+#define list_for_each_safe(it, tmp, head, type, member)             \
+	for (type *it = list_entry((head)->next, type, member),     \
+		  *tmp = list_entry(it->member.next, type, member); \
+	     &it->member != (head); it = tmp, tmp = list_entry(it->member.next, type, member))

@@ -157,9 +157,8 @@ static struct held_slot *slot_create(void)
 	atomic_store(&slot->in_use, true);
 	do {
 		slot->next = head;
-	} while (!atomic_compare_exchange_weak_explicit(&all_slots, &head, slot,
-							memory_order_release,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&all_slots, &head, slot, memory_order_release, memory_order_relaxed));
 	return slot;
 }
 
@@ -338,8 +337,7 @@ static bool mutex_try(struct mutex *m)
 	unsigned expected = 0;
 
 	return atomic_compare_exchange_strong_explicit(&m->state, &expected, 1,
-						       memory_order_acquire,
-						       memory_order_relaxed);
+						       memory_order_acquire, memory_order_relaxed);
 }
 
 static void mutex_lock_slow(struct mutex *m)

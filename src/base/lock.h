@@ -42,8 +42,14 @@ struct CAPABILITY("mutex") rwlock {
 	uint32_t owner; /* the writer, debug builds only */
 };
 
-#define MUTEX_INIT(r) { .state = 0, .rank = (r) }
-#define RWLOCK_INIT(r) { .state = 0, .rank = (r) }
+#define MUTEX_INIT(r)                   \
+	{                               \
+		.state = 0, .rank = (r) \
+	}
+#define RWLOCK_INIT(r)                  \
+	{                               \
+		.state = 0, .rank = (r) \
+	}
 
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m) ACQUIRES(m);
@@ -63,16 +69,28 @@ void rwlock_downgrade(struct rwlock *l);
 
 #ifdef NACRE_DEBUG
 void mutex_assert_held(const struct mutex *m);
-void rwlock_assert_held(const struct rwlock *l);       /* read or write */
+void rwlock_assert_held(const struct rwlock *l); /* read or write */
 void rwlock_assert_write_held(const struct rwlock *l);
 /* Panics when the calling thread holds any lock: at points that may sleep for
  * long, such as a switch to guest code or a wait. */
 void lock_assert_none_held(const char *where);
 #else
-static inline void mutex_assert_held(const struct mutex *m) { (void)m; }
-static inline void rwlock_assert_held(const struct rwlock *l) { (void)l; }
-static inline void rwlock_assert_write_held(const struct rwlock *l) { (void)l; }
-static inline void lock_assert_none_held(const char *where) { (void)where; }
+static inline void mutex_assert_held(const struct mutex *m)
+{
+	(void)m;
+}
+static inline void rwlock_assert_held(const struct rwlock *l)
+{
+	(void)l;
+}
+static inline void rwlock_assert_write_held(const struct rwlock *l)
+{
+	(void)l;
+}
+static inline void lock_assert_none_held(const char *where)
+{
+	(void)where;
+}
 #endif
 
 /* Calls fn for every lock held by any thread (debug builds; else nothing):

@@ -12,50 +12,50 @@
 #pragma once
 
 enum lock_rank {
-	LOCK_NONE = 0,        /* not checked: for locks of tests */
-	LOCK_BOOT,            /* bring-up and tear-down of a sandbox */
-	LOCK_TASK_EXEC,       /* one exec or fork at a time in a thread group */
-	LOCK_VFS_RENAME,      /* renames of directories, one at a time per fs */
-	LOCK_VFS_DIR,         /* a directory's entries (dentry children) */
-	LOCK_VFS_DIR2,        /* the second directory of a rename or link */
-	LOCK_VFS_MOUNT,       /* the mount tree */
-	LOCK_FILE_POS,        /* the file position of an open file */
-	LOCK_EPOLL,           /* one epoll instance */
-	LOCK_SOCKET,          /* one socket */
-	LOCK_SOCKET_PEER,     /* the other end, while holding one */
-	LOCK_PIPE,            /* one pipe */
-	LOCK_PIPE_PEER,       /* the second pipe of splice and tee */
-	LOCK_TTY,             /* terminals */
-	LOCK_FILE,            /* other open-file objects (eventfd, timerfd, ...) */
-	LOCK_VFS_FILELOCK,    /* flock and POSIX lock lists */
-	LOCK_PIDS,            /* the pid table, process tree, sessions */
-	LOCK_GROUP,           /* one thread group: members, state, timers, children */
-	LOCK_SIGHAND,         /* signal actions and queues of a thread group */
-	LOCK_FDTABLE,         /* a descriptor table */
-	LOCK_FS_CONTEXT,      /* cwd, root, umask */
-	LOCK_CRED,            /* credentials being swapped */
-	LOCK_FUTEX,           /* a futex hash bucket (copies guest memory inside) */
-	LOCK_FUTEX2,          /* the second bucket of a requeue */
-	LOCK_MM_MAP,          /* vmas of an address space */
-	LOCK_MM_MAP2,         /* the child's, in fork */
-	LOCK_INODE_MAPS,      /* the reverse mappings of a mappable */
-	LOCK_MM_ACTIVE,       /* pmas of an address space */
-	LOCK_MM_ACTIVE2,      /* the child's, in fork */
-	LOCK_INODE,           /* metadata of one inode */
-	LOCK_INODE_DATA,      /* size, cache and dirty sets of one inode */
-	LOCK_INODE_LOWER,     /* the inode below, in a stacked file system */
+	LOCK_NONE = 0,     /* not checked: for locks of tests */
+	LOCK_BOOT,         /* bring-up and tear-down of a sandbox */
+	LOCK_TASK_EXEC,    /* one exec or fork at a time in a thread group */
+	LOCK_VFS_RENAME,   /* renames of directories, one at a time per fs */
+	LOCK_VFS_DIR,      /* a directory's entries (dentry children) */
+	LOCK_VFS_DIR2,     /* the second directory of a rename or link */
+	LOCK_VFS_MOUNT,    /* the mount tree */
+	LOCK_FILE_POS,     /* the file position of an open file */
+	LOCK_EPOLL,        /* one epoll instance */
+	LOCK_SOCKET,       /* one socket */
+	LOCK_SOCKET_PEER,  /* the other end, while holding one */
+	LOCK_PIPE,         /* one pipe */
+	LOCK_PIPE_PEER,    /* the second pipe of splice and tee */
+	LOCK_TTY,          /* terminals */
+	LOCK_FILE,         /* other open-file objects (eventfd, timerfd, ...) */
+	LOCK_VFS_FILELOCK, /* flock and POSIX lock lists */
+	LOCK_PIDS,         /* the pid table, process tree, sessions */
+	LOCK_GROUP,        /* one thread group: members, state, timers, children */
+	LOCK_SIGHAND,      /* signal actions and queues of a thread group */
+	LOCK_FDTABLE,      /* a descriptor table */
+	LOCK_FS_CONTEXT,   /* cwd, root, umask */
+	LOCK_CRED,         /* credentials being swapped */
+	LOCK_FUTEX,        /* a futex hash bucket (copies guest memory inside) */
+	LOCK_FUTEX2,       /* the second bucket of a requeue */
+	LOCK_MM_MAP,       /* vmas of an address space */
+	LOCK_MM_MAP2,      /* the child's, in fork */
+	LOCK_INODE_MAPS,   /* the reverse mappings of a mappable */
+	LOCK_MM_ACTIVE,    /* pmas of an address space */
+	LOCK_MM_ACTIVE2,   /* the child's, in fork */
+	LOCK_INODE,        /* metadata of one inode */
+	LOCK_INODE_DATA,   /* size, cache and dirty sets of one inode */
+	LOCK_INODE_LOWER,  /* the inode below, in a stacked file system */
 	LOCK_INODE_LOWER_DATA,
-	LOCK_DCACHE,          /* dentry hash and lru */
-	LOCK_REMOTE,          /* a remote file system's handles */
-	LOCK_HOSTMAP,         /* the host-file mapping cache */
-	LOCK_MEMFILE,         /* the memory file's sets */
-	LOCK_PLATFORM,        /* platform: address space lists, stub pool */
-	LOCK_PLATFORM_AS,     /* platform: one address space's mapper */
-	LOCK_TIMER,           /* the timer wheel and its thread */
-	LOCK_WAITQ,           /* any wait queue: wakes run under it */
-	LOCK_WAITER,          /* one waiter's state */
-	LOCK_HOSTFD,          /* the list of host descriptors, the notifier */
-	LOCK_POOL,            /* object pools */
-	LOCK_LOG,             /* log lines */
+	LOCK_DCACHE,      /* dentry hash and lru */
+	LOCK_REMOTE,      /* a remote file system's handles */
+	LOCK_HOSTMAP,     /* the host-file mapping cache */
+	LOCK_MEMFILE,     /* the memory file's sets */
+	LOCK_PLATFORM,    /* platform: address space lists, stub pool */
+	LOCK_PLATFORM_AS, /* platform: one address space's mapper */
+	LOCK_TIMER,       /* the timer wheel and its thread */
+	LOCK_WAITQ,       /* any wait queue: wakes run under it */
+	LOCK_WAITER,      /* one waiter's state */
+	LOCK_HOSTFD,      /* the list of host descriptors, the notifier */
+	LOCK_POOL,        /* object pools */
+	LOCK_LOG,         /* log lines */
 	LOCK_RANK_COUNT,
 };

@@ -15,10 +15,10 @@ int log_level_parse(const char *name);
 /* The descriptor given to log_init(), -1 for none. */
 int log_fd(void);
 
-#define LOG(level, ...)                                      \
-	do {                                                 \
-		if (unlikely((int)(level) <= log_level))     \
-			log_line(level, __VA_ARGS__);        \
+#define LOG(level, ...)                                  \
+	do {                                             \
+		if (unlikely((int)(level) <= log_level)) \
+			log_line(level, __VA_ARGS__);    \
 	} while (0)
 #define log_error(...) LOG(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) LOG(LOG_WARN, __VA_ARGS__)

@@ -196,7 +196,7 @@ static void check_walk(struct world *w)
 static void step(struct world *w)
 {
 	static void (*const ops[])(struct world *) = {
-		do_insert, do_insert, do_insert, do_remove, do_split,
+		do_insert, do_insert, do_insert,     do_remove,     do_split,
 		do_merge,  do_resize, check_lookups, check_lookups, check_room,
 	};
 
@@ -241,7 +241,7 @@ static void random_changes_agree_with_an_array(void **state)
 
 	(void)state;
 	printf("ivmap: SEED=%#llx\n", (unsigned long long)seed);
-	run_world(seed, 3, 100000);  /* many segments */
+	run_world(seed, 3, 100000); /* many segments */
 	run_world(seed + 1, 12, 100000);
 	run_world(seed + 2, 60, 50000); /* few segments, much refused */
 }

@@ -73,8 +73,7 @@ ssize_t host_writev(int fd, const struct iovec *iov, int count)
 
 ssize_t host_preadv2(int fd, const struct iovec *iov, int count, int64_t off, int flags)
 {
-	return HOST_RETRY(
-		syscall(SYS_preadv2, fd, iov, count, off, 0L, flags)); /* host: preadv2 */
+	return HOST_RETRY(syscall(SYS_preadv2, fd, iov, count, off, 0L, flags)); /* host: preadv2 */
 }
 
 ssize_t host_pwritev2(int fd, const struct iovec *iov, int count, int64_t off, int flags)
@@ -91,12 +90,11 @@ int64_t host_lseek(int fd, int64_t off, int whence)
 ssize_t host_copy_file_range(int in, int64_t *in_off, int out, int64_t *out_off, size_t size,
 			     unsigned flags)
 {
-	return HOST_RETRY(copy_file_range(in, in_off, out, out_off, size,
-					  flags)); /* host: copy_file_range */
+	return HOST_RETRY(
+		copy_file_range(in, in_off, out, out_off, size, flags)); /* host: copy_file_range */
 }
 
-ssize_t host_splice(int in, int64_t *in_off, int out, int64_t *out_off, size_t size,
-		    unsigned flags)
+ssize_t host_splice(int in, int64_t *in_off, int out, int64_t *out_off, size_t size, unsigned flags)
 {
 	return HOST_RETRY(splice(in, in_off, out, out_off, size, flags)); /* host: splice */
 }
@@ -113,8 +111,7 @@ int host_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 
 int host_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
 {
-	return (int)HOST_CALL(
-		syscall(SYS_statx, dirfd, path, flags, mask, stx)); /* host: statx */
+	return (int)HOST_CALL(syscall(SYS_statx, dirfd, path, flags, mask, stx)); /* host: statx */
 }
 
 int host_fstatfs(int fd, struct statfs *st)
@@ -124,8 +121,7 @@ int host_fstatfs(int fd, struct statfs *st)
 
 int host_faccessat(int dirfd, const char *path, int mode, int flags)
 {
-	return (int)HOST_CALL(
-		faccessat(dirfd, path, mode, flags)); /* host: faccessat faccessat2 */
+	return (int)HOST_CALL(faccessat(dirfd, path, mode, flags)); /* host: faccessat faccessat2 */
 }
 
 ssize_t host_getdents64(int fd, void *buf, size_t size)
@@ -145,8 +141,7 @@ int host_ftruncate(int fd, fileoff_t size)
 
 int host_fallocate(int fd, int mode, fileoff_t off, fileoff_t size)
 {
-	return (int)HOST_RETRY(
-		fallocate(fd, mode, (off_t)off, (off_t)size)); /* host: fallocate */
+	return (int)HOST_RETRY(fallocate(fd, mode, (off_t)off, (off_t)size)); /* host: fallocate */
 }
 
 int host_fsync(int fd)
@@ -166,8 +161,8 @@ int host_syncfs(int fd)
 
 int host_sync_file_range(int fd, fileoff_t off, fileoff_t size, unsigned flags)
 {
-	return (int)HOST_RETRY(sync_file_range(fd, (off_t)off, (off_t)size,
-					       flags)); /* host: sync_file_range */
+	return (int)HOST_RETRY(
+		sync_file_range(fd, (off_t)off, (off_t)size, flags)); /* host: sync_file_range */
 }
 
 int host_fadvise(int fd, fileoff_t off, fileoff_t size, int advice)
@@ -191,8 +186,7 @@ int host_mkdirat(int dirfd, const char *path, mode_t mode)
 	return (int)HOST_CALL(mkdirat(dirfd, path, mode)); /* host: mkdirat */
 }
 
-int host_renameat2(int olddir, const char *oldpath, int newdir, const char *newpath,
-		   unsigned flags)
+int host_renameat2(int olddir, const char *oldpath, int newdir, const char *newpath, unsigned flags)
 {
 	return (int)HOST_CALL(syscall(SYS_renameat2, olddir, oldpath, newdir, newpath,
 				      flags)); /* host: renameat2 */
@@ -200,8 +194,7 @@ int host_renameat2(int olddir, const char *oldpath, int newdir, const char *newp
 
 int host_linkat(int olddir, const char *oldpath, int newdir, const char *newpath, int flags)
 {
-	return (int)HOST_CALL(
-		linkat(olddir, oldpath, newdir, newpath, flags)); /* host: linkat */
+	return (int)HOST_CALL(linkat(olddir, oldpath, newdir, newpath, flags)); /* host: linkat */
 }
 
 int host_symlinkat(const char *target, int dirfd, const char *path)

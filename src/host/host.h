@@ -41,8 +41,8 @@ struct timespec;
 /* --- files ---------------------------------------------------------------- */
 
 /* resolve: RESOLVE_* of <linux/openat2.h>. -ENOSYS on hosts before 5.6. */
-int host_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode,
-		 uint64_t resolve) MUST_CHECK;
+int host_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
+	MUST_CHECK;
 int host_openat(int dirfd, const char *path, int flags, mode_t mode) MUST_CHECK;
 /* Never retried; the descriptor is gone even on failure. */
 int host_close(int fd);
@@ -55,20 +55,18 @@ ssize_t host_pwrite(int fd, const void *buf, size_t size, fileoff_t off) MUST_CH
 ssize_t host_readv(int fd, const struct iovec *iov, int count) MUST_CHECK;
 ssize_t host_writev(int fd, const struct iovec *iov, int count) MUST_CHECK;
 /* off -1: the file position. flags: RWF_*. */
-ssize_t host_preadv2(int fd, const struct iovec *iov, int count, int64_t off,
-		     int flags) MUST_CHECK;
-ssize_t host_pwritev2(int fd, const struct iovec *iov, int count, int64_t off,
-		      int flags) MUST_CHECK;
+ssize_t host_preadv2(int fd, const struct iovec *iov, int count, int64_t off, int flags) MUST_CHECK;
+ssize_t host_pwritev2(int fd, const struct iovec *iov, int count, int64_t off, int flags)
+	MUST_CHECK;
 int64_t host_lseek(int fd, int64_t off, int whence) MUST_CHECK;
 ssize_t host_copy_file_range(int in, int64_t *in_off, int out, int64_t *out_off, size_t size,
 			     unsigned flags) MUST_CHECK;
-ssize_t host_splice(int in, int64_t *in_off, int out, int64_t *out_off, size_t size,
-		    unsigned flags) MUST_CHECK;
+ssize_t host_splice(int in, int64_t *in_off, int out, int64_t *out_off, size_t size, unsigned flags)
+	MUST_CHECK;
 
 int host_fstat(int fd, struct stat *st) MUST_CHECK;
 int host_fstatat(int dirfd, const char *path, struct stat *st, int flags) MUST_CHECK;
-int host_statx(int dirfd, const char *path, int flags, unsigned mask,
-	       struct statx *stx) MUST_CHECK;
+int host_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx) MUST_CHECK;
 int host_fstatfs(int fd, struct statfs *st) MUST_CHECK;
 int host_faccessat(int dirfd, const char *path, int mode, int flags) MUST_CHECK;
 /* Fills buf with struct linux_dirent64 records; 0 at the end. */
@@ -87,10 +85,10 @@ int host_flock(int fd, int operation) MUST_CHECK;
 
 int host_unlinkat(int dirfd, const char *path, int flags) MUST_CHECK;
 int host_mkdirat(int dirfd, const char *path, mode_t mode) MUST_CHECK;
-int host_renameat2(int olddir, const char *oldpath, int newdir, const char *newpath,
-		   unsigned flags) MUST_CHECK;
-int host_linkat(int olddir, const char *oldpath, int newdir, const char *newpath,
-		int flags) MUST_CHECK;
+int host_renameat2(int olddir, const char *oldpath, int newdir, const char *newpath, unsigned flags)
+	MUST_CHECK;
+int host_linkat(int olddir, const char *oldpath, int newdir, const char *newpath, int flags)
+	MUST_CHECK;
 int host_symlinkat(const char *target, int dirfd, const char *path) MUST_CHECK;
 int host_mknodat(int dirfd, const char *path, mode_t mode, dev_t dev) MUST_CHECK;
 int host_fchmod(int fd, mode_t mode) MUST_CHECK;
@@ -98,15 +96,14 @@ int host_fchmod(int fd, mode_t mode) MUST_CHECK;
 int host_fchmodat(int dirfd, const char *path, mode_t mode, int flags) MUST_CHECK;
 int host_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags) MUST_CHECK;
 /* path NULL: dirfd itself. times: access, modification. */
-int host_utimensat(int dirfd, const char *path, const struct timespec times[2],
-		   int flags) MUST_CHECK;
+int host_utimensat(int dirfd, const char *path, const struct timespec times[2], int flags)
+	MUST_CHECK;
 
 ssize_t host_fgetxattr(int fd, const char *name, void *value, size_t size) MUST_CHECK;
 ssize_t host_lgetxattr(const char *path, const char *name, void *value, size_t size) MUST_CHECK;
-int host_fsetxattr(int fd, const char *name, const void *value, size_t size,
-		   int flags) MUST_CHECK;
-int host_lsetxattr(const char *path, const char *name, const void *value, size_t size,
-		   int flags) MUST_CHECK;
+int host_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags) MUST_CHECK;
+int host_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)
+	MUST_CHECK;
 ssize_t host_flistxattr(int fd, char *list, size_t size) MUST_CHECK;
 ssize_t host_llistxattr(const char *path, char *list, size_t size) MUST_CHECK;
 int host_fremovexattr(int fd, const char *name) MUST_CHECK;
@@ -129,20 +126,19 @@ int host_ioctl(int fd, unsigned long request, void *arg);
 
 /* timeout_ns < 0: for ever. Both return -EINTR. */
 int host_poll(struct pollfd *fds, size_t count, int64_t timeout_ns) MUST_CHECK;
-int host_epoll_wait(int epfd, struct epoll_event *events, int count,
-		    int64_t timeout_ns) MUST_CHECK;
+int host_epoll_wait(int epfd, struct epoll_event *events, int count, int64_t timeout_ns) MUST_CHECK;
 int host_epoll_create(void) MUST_CHECK;
 int host_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event) MUST_CHECK;
 
 /* --- memory --------------------------------------------------------------- */
 
-int host_mmap(void *addr, size_t size, int prot, int flags, int fd, fileoff_t off,
-	      void **out) MUST_CHECK;
+int host_mmap(void *addr, size_t size, int prot, int flags, int fd, fileoff_t off, void **out)
+	MUST_CHECK;
 int host_munmap(void *addr, size_t size);
 int host_mprotect(void *addr, size_t size, int prot) MUST_CHECK;
 int host_madvise(void *addr, size_t size, int advice) MUST_CHECK;
-int host_mremap(void *old, size_t old_size, size_t new_size, int flags, void *new_addr,
-		void **out) MUST_CHECK;
+int host_mremap(void *old, size_t old_size, size_t new_size, int flags, void *new_addr, void **out)
+	MUST_CHECK;
 int host_msync(void *addr, size_t size, int flags) MUST_CHECK;
 int host_mlock(const void *addr, size_t size) MUST_CHECK;
 int host_munlock(const void *addr, size_t size);
@@ -156,8 +152,8 @@ uint64_t host_clock_ns(int clock);
 int host_clock_gettime(int clock, struct timespec *ts) MUST_CHECK;
 int host_clock_getres(int clock, struct timespec *ts) MUST_CHECK;
 /* flags: TIMER_ABSTIME. left (may be NULL) is set on -EINTR of a relative sleep. */
-int host_clock_nanosleep(int clock, int flags, const struct timespec *ts,
-			 struct timespec *left) MUST_CHECK;
+int host_clock_nanosleep(int clock, int flags, const struct timespec *ts, struct timespec *left)
+	MUST_CHECK;
 /* The CPU time clock of the calling thread's process or of host thread tid. */
 uint64_t host_thread_cpu_ns(uint32_t tid);
 

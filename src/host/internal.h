@@ -13,11 +13,11 @@ static inline long host_result(long ret)
 #define HOST_CALL(call) host_result((long)(call))
 
 /* The same, again while a signal interrupted it. */
-#define HOST_RETRY(call)                             \
-	({                                           \
-		long ret_;                           \
-		do                                   \
-			ret_ = HOST_CALL(call);      \
-		while (ret_ == -EINTR);              \
-		ret_;                                \
+#define HOST_RETRY(call)                        \
+	({                                      \
+		long ret_;                      \
+		do                              \
+			ret_ = HOST_CALL(call); \
+		while (ret_ == -EINTR);         \
+		ret_;                           \
 	})

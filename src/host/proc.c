@@ -36,8 +36,8 @@ pid_t host_clone3(void *args, size_t size)
 
 int host_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	return (int)HOST_CALL(syscall(SYS_execveat, dirfd, path, argv, envp,
-				      flags)); /* host-setup: execveat */
+	return (int)HOST_CALL(
+		syscall(SYS_execveat, dirfd, path, argv, envp, flags)); /* host-setup: execveat */
 }
 
 void host_exit(int status)
@@ -57,14 +57,13 @@ int host_tgkill(pid_t tgid, pid_t tid, int sig)
 
 int host_pidfd_open(pid_t pid, unsigned flags)
 {
-	return (int)HOST_CALL(
-		syscall(SYS_pidfd_open, pid, flags)); /* host-setup: pidfd_open */
+	return (int)HOST_CALL(syscall(SYS_pidfd_open, pid, flags)); /* host-setup: pidfd_open */
 }
 
 int host_pidfd_send_signal(int pidfd, int sig)
 {
-	return (int)HOST_CALL(syscall(SYS_pidfd_send_signal, pidfd, sig, NULL,
-				      0)); /* host: pidfd_send_signal */
+	return (int)HOST_CALL(
+		syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0)); /* host: pidfd_send_signal */
 }
 
 int host_waitid(int idtype, id_t id, struct host_child *child, int options)
@@ -159,8 +158,8 @@ int host_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 
 int host_prlimit(pid_t pid, int resource, const struct rlimit *new_limit, struct rlimit *old)
 {
-	return (int)HOST_CALL(syscall(SYS_prlimit64, pid, resource, new_limit,
-				      old)); /* host-setup: prlimit64 */
+	return (int)HOST_CALL(
+		syscall(SYS_prlimit64, pid, resource, new_limit, old)); /* host-setup: prlimit64 */
 }
 
 int host_getrusage(int who, struct rusage *usage)
@@ -175,14 +174,14 @@ int host_sched_yield(void)
 
 int host_sched_setaffinity(pid_t tid, const uint64_t *mask, size_t size)
 {
-	return (int)HOST_CALL(syscall(SYS_sched_setaffinity, tid, size,
-				      mask)); /* host: sched_setaffinity */
+	return (int)HOST_CALL(
+		syscall(SYS_sched_setaffinity, tid, size, mask)); /* host: sched_setaffinity */
 }
 
 int host_sched_getaffinity(pid_t tid, uint64_t *mask, size_t size)
 {
-	return (int)HOST_CALL(syscall(SYS_sched_getaffinity, tid, size,
-				      mask)); /* host: sched_getaffinity */
+	return (int)HOST_CALL(
+		syscall(SYS_sched_getaffinity, tid, size, mask)); /* host: sched_getaffinity */
 }
 
 int host_getcpu(unsigned *cpu, unsigned *node)

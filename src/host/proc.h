@@ -25,8 +25,7 @@ pid_t host_fork(void) MUST_CHECK;
 /* Not through libc: the child may only make host calls and exec or _exit.
  * args is a struct clone_args without a stack. */
 pid_t host_clone3(void *args, size_t size) MUST_CHECK;
-int host_execveat(int dirfd, const char *path, char *const argv[], char *const envp[],
-		  int flags);
+int host_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags);
 NORETURN void host_exit(int status);
 
 int host_kill(pid_t pid, int sig);
@@ -56,8 +55,8 @@ pid_t host_setsid(void) MUST_CHECK;
 int host_setpgid(pid_t pid, pid_t pgid) MUST_CHECK;
 int host_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 /* new and old may be NULL. */
-int host_prlimit(pid_t pid, int resource, const struct rlimit *new_limit,
-		 struct rlimit *old) MUST_CHECK;
+int host_prlimit(pid_t pid, int resource, const struct rlimit *new_limit, struct rlimit *old)
+	MUST_CHECK;
 int host_getrusage(int who, struct rusage *usage) MUST_CHECK;
 
 int host_sched_yield(void);

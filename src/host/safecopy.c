@@ -39,9 +39,8 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 
 	if (safecopy_fixup(ucontext))
 		return;
-	panic("%s (code %d) at address %p, instruction %#llx",
-	      sig == SIGBUS ? "SIGBUS" : "SIGSEGV", info->si_code, info->si_addr,
-	      (unsigned long long)uc->uc_mcontext.gregs[REG_RIP]);
+	panic("%s (code %d) at address %p, instruction %#llx", sig == SIGBUS ? "SIGBUS" : "SIGSEGV",
+	      info->si_code, info->si_addr, (unsigned long long)uc->uc_mcontext.gregs[REG_RIP]);
 }
 
 void safecopy_init(void)
@@ -52,6 +51,8 @@ void safecopy_init(void)
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
 	};
 
+	/* A panic in the handler must not load anything then. */
+	panic_init();
 	sigemptyset(&act.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		int err = host_sigaction(signals[i], &act, NULL);

@@ -25,8 +25,8 @@ size_t safecopy_zero(void *dst, size_t size) MUST_CHECK;
  * that equals `expected`. 0 or -EFAULT. */
 int safecopy_load32(const uint32_t *addr, uint32_t *value) MUST_CHECK;
 int safecopy_store32(uint32_t *addr, uint32_t value) MUST_CHECK;
-int safecopy_cmpxchg32(uint32_t *addr, uint32_t expected, uint32_t desired,
-		       uint32_t *found) MUST_CHECK;
+int safecopy_cmpxchg32(uint32_t *addr, uint32_t expected, uint32_t desired, uint32_t *found)
+	MUST_CHECK;
 
 /* For a folder that must own SIGSEGV or SIGBUS itself: when the fault of this
  * ucontext_t was one of a safe copy, moves it to the fix-up and returns true. */

@@ -75,20 +75,17 @@ int host_sethostname(const char *name, size_t len)
 
 int host_setresuid(uid_t ruid, uid_t euid, uid_t suid)
 {
-	return (int)HOST_CALL(
-		syscall(SYS_setresuid, ruid, euid, suid)); /* host-setup: setresuid */
+	return (int)HOST_CALL(syscall(SYS_setresuid, ruid, euid, suid)); /* host-setup: setresuid */
 }
 
 int host_setresgid(gid_t rgid, gid_t egid, gid_t sgid)
 {
-	return (int)HOST_CALL(
-		syscall(SYS_setresgid, rgid, egid, sgid)); /* host-setup: setresgid */
+	return (int)HOST_CALL(syscall(SYS_setresgid, rgid, egid, sgid)); /* host-setup: setresgid */
 }
 
 int host_setgroups(size_t count, const gid_t *groups)
 {
-	return (int)HOST_CALL(
-		syscall(SYS_setgroups, count, groups)); /* host-setup: setgroups */
+	return (int)HOST_CALL(syscall(SYS_setgroups, count, groups)); /* host-setup: setgroups */
 }
 
 /* capset(2), version 3: two 32-bit halves of each set. */

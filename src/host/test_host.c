@@ -37,7 +37,8 @@ static void cut_map_create(struct cut_map *m)
 	assert_true(m->fd >= 0);
 	assert_int_equal(host_ftruncate(m->fd, MAP_PAGES * PAGE_SIZE), 0);
 	assert_int_equal(host_mmap(NULL, MAP_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-				   m->fd, 0, &at), 0);
+				   m->fd, 0, &at),
+			 0);
 	m->base = at;
 	memset(m->base, 'm', MAP_PAGES * PAGE_SIZE);
 	assert_int_equal(host_ftruncate(m->fd, PAGE_SIZE), 0);
@@ -88,8 +89,8 @@ static void copy_across_the_end(struct cut_map *m, size_t before, size_t size)
 
 static void truncated_file_ends_a_copy_at_the_exact_byte(void **state)
 {
-	static const size_t sizes[] = { 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 40, 100, 511, 512,
-					600, 2000, 4000 };
+	static const size_t sizes[] = { 1,  2,  3,  4,   7,   8,   9,   15,   16,
+					17, 31, 40, 100, 511, 512, 600, 2000, 4000 };
 	struct cut_map m;
 
 	(void)state;
@@ -114,7 +115,8 @@ static void unmapped_addresses_fail(void **state)
 	(void)state;
 	handle_faults();
 	assert_int_equal(host_mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0,
-				   &hole), 0);
+				   &hole),
+			 0);
 	assert_int_equal(safecopy(hole, &byte, 1), 1);
 	assert_int_equal(safecopy(&byte, hole, 1), 1);
 	assert_int_equal(safecopy_zero(hole, 77), 77);
@@ -155,7 +157,8 @@ static void a_fault_elsewhere_panics(void **state)
 	(void)state;
 	handle_faults();
 	assert_int_equal(host_mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0,
-				   &hole), 0);
+				   &hole),
+			 0);
 	pid = host_fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
