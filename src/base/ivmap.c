@@ -167,17 +167,18 @@ int ivmap_insert(struct ivmap *m, struct ivnode *n)
 	return 0;
 }
 
-/* Takes n, which has two children, out by moving its successor into its place,
- * and returns that. *lowest is the lowest node whose subtree changed. */
-static struct ivnode *remove_inner(struct ivmap *m, struct ivnode *n, struct ivnode **lowest)
+/* Takes n, which has two children, out by moving its successor into its place.
+ * Returns the lowest node whose subtree changed: repair from there reaches the
+ * successor's new place, because `first` changes all along the way. */
+static struct ivnode *remove_inner(struct ivmap *m, struct ivnode *n)
 {
-	struct ivnode *s = n->right;
+	struct ivnode *s = n->right, *lowest;
 
 	while (s->left)
 		s = s->left;
-	*lowest = s;
+	lowest = s;
 	if (s->parent != n) {
-		*lowest = s->parent;
+		lowest = s->parent;
 		replace_child(m, s, s->right);
 		s->right = n->right;
 		s->right->parent = s;
@@ -191,15 +192,15 @@ static struct ivnode *remove_inner(struct ivmap *m, struct ivnode *n, struct ivn
 	s->first = n->first;
 	s->last = n->last;
 	s->gap = n->gap;
-	return s;
+	return lowest;
 }
 
 void ivmap_remove(struct ivmap *m, struct ivnode *n)
 {
-	struct ivnode *lowest = n->parent, *moved = NULL;
+	struct ivnode *lowest = n->parent;
 
 	if (n->left && n->right)
-		moved = remove_inner(m, n, &lowest);
+		lowest = remove_inner(m, n);
 	else
 		replace_child(m, n, n->left ? n->left : n->right);
 	m->count--;
@@ -208,9 +209,6 @@ void ivmap_remove(struct ivmap *m, struct ivnode *n)
 	n->right = NULL;
 	n->parent = NULL;
 	repair_upward(m, lowest);
-	/* The walk may stop below the successor, whose own bounds count too. */
-	if (moved)
-		repair_upward(m, moved);
 	check_around(m, lowest);
 }
 
