@@ -11,8 +11,8 @@ set -eu
 build="gcc libc6-dev make meson ninja-build pkg-config python3
 	libseccomp-dev libcap-dev libjson-c-dev libcmocka-dev
 	clang libclang-rt-14-dev clang-format"
-tests="bash busybox-static bzip2 coreutils dash diffutils findutils gawk git grep
-	gzip jq lua5.4 make mawk perl procps sed sqlite3 strace tar util-linux xz-utils"
+tests="bash busybox-static bzip2 coreutils dash diffutils dpkg-dev findutils gawk git grep
+	gzip jq lua5.4 make mawk patch perl procps sed sqlite3 strace tar util-linux xz-utils"
 bench="runsc"
 
 quiet=
