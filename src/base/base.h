@@ -63,17 +63,15 @@ static inline uint64_t page_up(uint64_t v)
 	return (v + PAGE_SIZE - 1) & PAGE_MASK;
 }
 
-#define MIN(a, b)                              \
-	({                                     \
-		__typeof__(a) min_a = (a);     \
-		__typeof__(b) min_b = (b);     \
-		min_a < min_b ? min_a : min_b; \
-	})
-#define MAX(a, b)                              \
-	({                                     \
-		__typeof__(a) max_a = (a);     \
-		__typeof__(b) max_b = (b);     \
-		max_a > max_b ? max_a : max_b; \
+/* Evaluate each argument once; may be nested. */
+#define MIN(a, b) BASE_PICK(<, a, b, __COUNTER__)
+#define MAX(a, b) BASE_PICK(>, a, b, __COUNTER__)
+#define BASE_PICK(op, a, b, n) BASE_PICK_NAMED(op, a, b, n)
+#define BASE_PICK_NAMED(op, a, b, n)                  \
+	({                                            \
+		__typeof__(a) pick_a_##n = (a);       \
+		__typeof__(b) pick_b_##n = (b);       \
+		pick_a_##n op pick_b_##n ? pick_a_##n : pick_b_##n; \
 	})
 
 /* Addition that reports overflow instead of wrapping: true when it wrapped. */
