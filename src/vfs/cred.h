@@ -1,6 +1,8 @@
 /* Credentials: immutable once published; a change swaps in a new object. */
 #pragma once
 
+#include <linux/capability.h>
+
 #include "base/refcount.h"
 
 #define CAP_COUNT 41

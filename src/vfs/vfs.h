@@ -157,6 +157,9 @@ struct super_ops {
 #define SUPER_NO_DCACHE 2u     /* look every name up anew (procfs pids) */
 #define SUPER_NOEXEC_DEV 4u
 
+/* Set up by super_init(). An inode that is held when the last mount goes (by
+ * a vma, say) outlives super_ops.destroy: the file system keeps its super until
+ * its last inode is destroyed too. */
 struct super {
 	const struct super_ops *ops;
 	const char *type;    /* "tmpfs", "overlay", "proc" */
@@ -169,7 +172,16 @@ struct super {
 	void *priv;
 };
 
-/* Embedded first in each file system's own inode object. */
+/* Sets every field but root and priv; one reference, flags 0, source = type,
+ * a fresh dev. */
+void super_init(struct super *sb, const struct super_ops *ops, const char *type);
+void super_get(struct super *sb);
+/* The last reference drops cached names and the root inode, then destroys. */
+void super_put(struct super *sb);
+
+/* Embedded first in each file system's own inode object. Removing a directory
+ * races with changes in it (only the parent's dir_lock is held): the file system
+ * refuses new names in a removed directory itself, with -ENOENT. */
 struct inode {
 	const struct inode_ops *ops; /* first field */
 	struct super *sb;
@@ -194,6 +206,9 @@ void inode_put(struct inode *inode);
 /* A generic getattr from the inode's own fields (nlink 1, size 0). */
 void inode_fill_stat(const struct inode *inode, struct kstat *st);
 
+/* Forgets every cached name of the inode (the backend says that they are gone). */
+void inode_forget_names(struct inode *inode);
+
 /* ---- open files ---- */
 
 struct poll_table {
@@ -212,7 +227,9 @@ static inline void poll_wait(struct poll_table *pt, struct waitq *q)
 struct io {
 	const struct vfs_ctx *ctx;
 	bool nonblock;  /* O_NONBLOCK, RWF_NOWAIT */
-	unsigned flags; /* RWF_* */
+	unsigned flags; /* RWF_*; file_write() adds RWF_APPEND for O_APPEND files:
+			   the file system sets *pos to the size under its lock,
+			   see vfs_write_limit() */
 };
 
 typedef bool (*dirent_fn)(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
@@ -229,10 +246,12 @@ struct file_ops {
 	 * end; others as Linux. -EAGAIN when io->nonblock and it would block. */
 	ssize_t (*read)(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 	ssize_t (*write)(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
-	/* -ESPIPE when NULL. Default helpers: vfs_lseek_size. */
+	/* -ESPIPE when NULL, and then the file is a stream (no position).
+	 * Called with pos_lock held. Default helpers: vfs_lseek_size. */
 	int64_t (*lseek)(struct file *f, int64_t off, int whence, const struct vfs_ctx *ctx);
 	/* Emits entries from f->pos on (incl. "." and ".."), updating f->pos;
-	 * stops when emit returns false. */
+	 * stops when emit returns false. Called with pos_lock held; emit may
+	 * copy to guest memory: no lock that translate() takes. */
 	int (*readdir)(struct file *f, dirent_fn emit, void *arg, const struct vfs_ctx *ctx);
 	/* Current EV_* state; queues on pt when given. NULL: always EV_IN|EV_OUT. */
 	uint32_t (*poll)(struct file *f, struct poll_table *pt);
@@ -246,6 +265,7 @@ struct file_ops {
 	/* What mmap maps: borrowed (the file keeps it alive; a vma takes its own
 	 * reference). NULL op or result: -ENODEV. */
 	struct mappable *(*mappable)(struct file *f);
+	/* (vfs_mappable_anon: mmap maps fresh anonymous memory: /dev/zero.) */
 	/* Moves bytes file to file without guest memory, e.g. host
 	 * copy_file_range; -EXDEV, -EOPNOTSUPP: the caller copies. */
 	ssize_t (*copy_range)(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
@@ -279,6 +299,11 @@ struct file {
  * -ENFILE, -ENOMEM. */
 int file_create_anon(const struct file_ops *ops, void *priv, unsigned flags, uint32_t kind,
 		     const struct cred *cred, struct file **out) MUST_CHECK;
+/* An open file of an inode that never had a name (memfd, SysV shm): shown as
+ * "/NAME (deleted)". Its inode's open op fills it. Takes its own reference. */
+int file_create_unnamed(struct inode *inode, const char *name, unsigned flags,
+			const struct vfs_ctx *ctx, struct file **out) MUST_CHECK;
+extern struct mappable vfs_mappable_anon;
 void file_get(struct file *f);
 void file_put(struct file *f);
 bool file_may_read(const struct file *f);  /* by its access mode; O_PATH: no */
@@ -290,6 +315,20 @@ ssize_t file_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 ssize_t file_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 int64_t file_lseek(struct file *f, int64_t off, int whence, const struct vfs_ctx *ctx);
 uint32_t file_poll(struct file *f, struct poll_table *pt);
+/* getdents64: -ENOTDIR, -ENOENT for a removed directory. => takes pos_lock. */
+int file_readdir(struct file *f, dirent_fn emit, void *arg, const struct vfs_ctx *ctx);
+/* close(2) on one descriptor: flush, and drop the owner's POSIX locks. The
+ * reference stays the caller's. */
+int file_close(struct file *f, const struct vfs_ctx *ctx);
+/* For a file system's write, under its lock, with its size: applies
+ * RWF_APPEND to *pos, RLIMIT_FSIZE and the largest offset. How many of `want`
+ * bytes may be written (> 0 unless want is 0), or -EFBIG. */
+int64_t vfs_write_limit(const struct io *io, fileoff_t *pos, uint64_t size, uint64_t want);
+/* Does a read through f change atime? By O_NOATIME, the mount's flags and, when
+ * relatime, the times. now_sec: the present second. */
+bool file_updates_atime(const struct file *f, const struct timespec_k *atime,
+			const struct timespec_k *mtime, const struct timespec_k *ctime,
+			int64_t now_sec);
 /* SEEK_SET, CUR, END for files of the given size. DATA and HOLE: all data. */
 int64_t vfs_lseek_size(struct file *f, int64_t off, int whence, uint64_t size);
 /* The path of a file for readlink("/proc/self/fd/N"); " (deleted)" included. */
@@ -308,6 +347,11 @@ int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned f
 /* Binds a subtree. */
 int vfs_bind(struct vfs *v, const struct path *from, const struct path *at, unsigned flags);
 int vfs_umount(struct vfs *v, const struct path *at, int flags);
+/* Changes a mount's flags (MS_REMOUNT). -EINVAL: not a mount's root. */
+int vfs_remount(struct vfs *v, const struct path *at, unsigned flags);
+unsigned mount_flags(const struct mount *m);
+struct super *mount_super(const struct mount *m); /* borrowed */
+uint64_t mount_id(const struct mount *m);
 void vfs_root(struct vfs *v, struct path *out); /* reference */
 uint64_t vfs_new_dev(void);                     /* an anonymous device number */
 /* For each mount in order, for /proc/mounts and mountinfo; text made by fn. */
@@ -317,6 +361,9 @@ int vfs_for_each_mount(struct vfs *v, const struct vfs_ctx *ctx,
 
 void path_get(const struct path *p);
 void path_put(struct path *p); /* NULLs it; harmless on an empty path */
+bool path_equal(const struct path *a, const struct path *b);
+bool path_is_deleted(const struct path *p); /* removed, or never had a name */
+bool path_is_mount_root(const struct path *p);
 /* Absolute name under root into buf; returns its length with NUL, -ERANGE,
  * -ENAMETOOLONG; "(unreachable)" prefix as getcwd(2). */
 ssize_t path_name(const struct path *p, const struct path *root, char *buf, size_t size);
@@ -376,6 +423,8 @@ int vfs_permission(const struct vfs_ctx *ctx, struct inode *inode, int mask);
 struct chrdev_ops {
 	int (*open)(struct inode *inode, struct file *file, const struct vfs_ctx *ctx);
 };
+void vfs_register_blkdev(unsigned major, unsigned minor_first, unsigned minor_count,
+			 const struct chrdev_ops *ops);
 void vfs_register_chrdev(unsigned major, unsigned minor_first, unsigned minor_count,
 			 const struct chrdev_ops *ops);
 /* Opening a fifo: filled by fs/pipe. */
