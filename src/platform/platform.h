@@ -70,26 +70,27 @@ enum platform_op_kind { PLATFORM_OP_MAP, PLATFORM_OP_UNMAP, PLATFORM_OP_PROTECT 
 
 struct platform_op {
 	enum platform_op_kind kind;
-	int prot;         /* PROT_*; MAP and PROTECT */
-	int fd;           /* MAP: host descriptor of the kernel process; always
+	int prot;        /* PROT_*; MAP and PROTECT */
+	int fd;          /* MAP: host descriptor of the kernel process; always
 			     mapped shared, over whatever was there */
-	bool private;     /* MAP: host MAP_PRIVATE instead (read-only descriptors
+	bool private;    /* MAP: host MAP_PRIVATE instead (read-only descriptors
 			     mapped writable are never asked for) */
-	bool populate;    /* MAP: MAP_POPULATE */
-	gva_t addr;       /* page aligned */
-	uint64_t size;    /* page aligned, not 0 */
-	uint64_t offset;  /* MAP: page aligned */
+	bool populate;   /* MAP: MAP_POPULATE */
+	gva_t addr;      /* page aligned */
+	uint64_t size;   /* page aligned, not 0 */
+	uint64_t offset; /* MAP: page aligned */
 };
 
 struct platform_options {
-	unsigned ncpus;      /* cores that guests may use: bounds spinning */
-	unsigned pool_max;   /* idle address spaces kept for re-use */
-	bool no_spin;        /* never spin (tests, debugging) */
+	const char *name;  /* "systrap"; NULL: the default */
+	unsigned ncpus;    /* cores that guests may use: bounds spinning */
+	unsigned pool_max; /* idle address spaces kept for re-use */
+	bool no_spin;      /* never spin (tests, debugging) */
 };
 
 struct platform_stats { /* all since start; read without locks */
 	uint64_t syscalls, faults, interrupts, spurious;
-	uint64_t spins_won, sleeps;          /* hand-overs caught spinning / asleep */
+	uint64_t spins_won, sleeps; /* hand-overs caught spinning / asleep */
 	uint64_t mapper_batches, mapper_ops;
 	uint64_t as_created, as_reused, ctx_created, ctx_reused;
 };
@@ -119,11 +120,16 @@ void platform_as_destroy(struct platform_as *as);
  * errno of the first failed op: earlier ops of the batch remain applied.
  * Adjacent compatible ops may be merged. Ranges outside platform_guest_range()
  * panic: the caller has checked. => takes LOCK_PLATFORM_AS, sleeps. */
-int platform_as_apply(struct platform_as *as, const struct platform_op *ops, size_t count) MUST_CHECK;
-/* The same, but may return before the batch has been carried out: it is
- * guaranteed to be done before any context of the address space next enters
- * the guest. Only for an address space that one context alone uses. */
-int platform_as_apply_lazy(struct platform_as *as, const struct platform_op *ops, size_t count) MUST_CHECK;
+int platform_as_apply(struct platform_as *as, const struct platform_op *ops, size_t count)
+	MUST_CHECK;
+/* The same, but may return before the batch has been carried out: it is done
+ * before any context of the address space next enters the guest. Only for
+ * batches that map into empty ranges, in an address space that one context
+ * alone uses: a guest may still be running while it pretends to have trapped,
+ * so nothing that a batch takes away may be lazy. Errors are reported by the
+ * next batch (a failed map shows as a fault). */
+int platform_as_apply_lazy(struct platform_as *as, const struct platform_op *ops, size_t count)
+	MUST_CHECK;
 /* Unmaps everything (exec). */
 int platform_as_clear(struct platform_as *as) MUST_CHECK;
 /* Kills the host process of it, now; contexts see PLATFORM_EV_DEAD. Any thread. */
@@ -139,7 +145,8 @@ int platform_ctx_create(struct platform_as *as, struct platform_ctx **out) MUST_
 void platform_ctx_destroy(struct platform_ctx *ctx);
 /* Runs the guest from *regs until something happens: fills *regs and *ev.
  * => sleeps; holds no lock. Always returns 0 or the event DEAD. */
-void platform_ctx_switch(struct platform_ctx *ctx, struct guest_regs *regs, struct platform_event *ev);
+void platform_ctx_switch(struct platform_ctx *ctx, struct guest_regs *regs,
+			 struct platform_event *ev);
 /* Makes the current or the next platform_ctx_switch() return soon. Any
  * thread; cheap when the context is not in the guest. */
 void platform_ctx_interrupt(struct platform_ctx *ctx);

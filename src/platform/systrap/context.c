@@ -1,0 +1,315 @@
+/*
+ * Guest threads, and the switch into guest code and back.
+ *
+ * The hand-over goes through one word in the context area, hdr->state:
+ *
+ *	kernel thread                         stub thread
+ *	-------------                         -----------
+ *	writes the frame
+ *	state = RUN             (A)
+ *	if stub_sleeps: wake    (B)           sees RUN, or is woken
+ *	                                      ... guest code ...
+ *	spins, or:                            trap: host writes the frame
+ *	kernel_sleeps = 1       (C)           state = TRAPPED        (D)
+ *	state still RUN? sleep  (C')          kernel_sleeps? wake us (D')
+ *
+ * (C),(C') and (D),(D') are each a store and a load with a full fence between
+ * them, so at least one side sees the other's store: either the kernel does
+ * not sleep or the stub wakes it. (A),(B) pair with stub_sleeps likewise.
+ *
+ * Interrupts: context_interrupt() sets `interrupt`, then looks at `in_guest`;
+ * the switch sets in_guest, then looks at interrupt. So either the switch
+ * returns at once, or the interrupter signals the stub thread. A signal that
+ * comes late makes one spurious trap.
+ *
+ * A guest that made itself deaf to the interrupt (stub.S) is given
+ * DEAF_AFTER_NS and then loses its stub.
+ */
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/log.h"
+#include "base/pool.h"
+#include "host/host.h"
+#include "host/proc.h"
+#include "platform/systrap/systrap.h"
+
+POOL_DEFINE(context_pool, struct context);
+
+#define DEAF_AFTER_NS 10000000000ull
+#define FIRST_TRAP_NS 100000000ull
+#define STUB_SPINS 3000
+
+/* ---- making ---- */
+
+/* The area becomes the next thread's signal stack and header. */
+static int clone_thread_locked(struct space *s, struct context *c)
+{
+	struct systrap *st = space_systrap(s);
+	uint64_t at = st->region + STUB_CONTEXTS + (uint64_t)c->index * CTX_SIZE;
+	struct request_op ops[] = {
+		{ .nr = SYS_mmap,
+		  .arg = { at, CTX_SIZE, 3, 0x11, (uint64_t)st->contexts.fd,
+			   (uint64_t)c->slot * CTX_SIZE } },
+		{ .nr = SYS_clone,
+		  .arg = { CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+				   CLONE_SYSVSEM | CLONE_PARENT_SETTID,
+			   0, st->region + STUB_ANSWER + offsetof(struct answer_page, tid) },
+		  .kind = OP_CLONE_THREAD },
+	};
+	int r;
+
+	s->req->stack.sp = at;
+	s->req->stack.flags = 0;
+	s->req->stack.size = CTX_HEADER;
+	s->ans->tid = 0;
+	atomic_store(&c->hdr->kernel_sleeps, 1);
+	atomic_store(&c->hdr->spin, 0);
+	r = mapper_post_locked(s, ops, ARRAY_SIZE(ops), false);
+	if (r < 0)
+		return r;
+	c->tid = READ_ONCE(s->ans->tid);
+	/* Its first trap: the request page may change after it. */
+	while (atomic_load(&c->hdr->state) == CTX_RUN) {
+		if (atomic_load(&s->dead))
+			return -ESRCH;
+		stub_futex_wait(&c->hdr->state, CTX_RUN, FIRST_TRAP_NS);
+	}
+	return atomic_load(&s->dead) ? -ESRCH : 0;
+}
+
+static int context_new_locked(struct space *s, struct context **out)
+{
+	struct systrap *st = space_systrap(s);
+	struct context *c;
+	int r;
+
+	if (s->ncontexts >= CTX_PER_AS_MAX)
+		return -EAGAIN;
+	c = pool_alloc(&context_pool);
+	if (!c)
+		return -ENOMEM;
+	c->base.impl = &systrap_impl;
+	c->base.as = &s->base;
+	list_init(&c->park_link);
+	c->index = s->ncontexts;
+	mutex_lock(&st->slots_lock);
+	r = slot_get(&st->contexts, &c->slot);
+	if (r == 0) {
+		c->area = slot_addr(&st->contexts, c->slot);
+		c->hdr = (struct ctx_header *)(void *)(c->area + CTX_HEADER);
+		list_push_back(&s->contexts, &c->link);
+		s->ncontexts++;
+	}
+	mutex_unlock(&st->slots_lock);
+	if (r < 0) {
+		pool_free(&context_pool, c);
+		return r;
+	}
+	r = clone_thread_locked(s, c);
+	if (r == 0 && !st->shape.xstate_size)
+		r = frame_find_shape(st, c);
+	if (r < 0) {
+		/* It stays on the list, unbound, until its stub ends: a thread
+		 * may exist that uses the area. */
+		return r;
+	}
+	STAT_INC(st, ctx_created);
+	*out = c;
+	return 0;
+}
+
+int context_create(struct platform_as *as, struct platform_ctx **out)
+{
+	struct space *s = space_of(as);
+	struct context *c = NULL;
+	int r = 0;
+
+	*out = NULL;
+	mutex_lock(&s->lock);
+	if (atomic_load(&s->dead)) {
+		r = -ESRCH;
+	} else if (!list_empty(&s->parked)) {
+		c = list_first(&s->parked, struct context, park_link);
+		list_del(&c->park_link);
+		STAT_INC(space_systrap(s), ctx_reused);
+	} else {
+		r = context_new_locked(s, &c);
+	}
+	if (r == 0)
+		s->nbound++;
+	mutex_unlock(&s->lock);
+	if (r < 0)
+		return r;
+	c->run_tsc = 0;
+	c->cpu_tsc = 0;
+	atomic_store(&c->interrupt, false);
+	frame_xstate_reset(&c->base);
+	*out = &c->base;
+	return 0;
+}
+
+/* Its thread rests in its frame: it can be used again. What the guest left on
+ * the signal stack goes. */
+void context_destroy(struct platform_ctx *ctx)
+{
+	struct context *c = context_of(ctx);
+	struct space *s = space_of(ctx->as);
+	struct systrap *st = space_systrap(s);
+
+	memset(c->area, 0, MIN(st->shape.frame, (uint32_t)CTX_HEADER));
+	mutex_lock(&s->lock);
+	s->nbound--;
+	list_push_front(&s->parked, &c->park_link);
+	mutex_unlock(&s->lock);
+}
+
+void context_free(struct context *c)
+{
+	struct systrap *st = space_systrap(space_of(c->base.as));
+
+	mutex_lock(&st->slots_lock);
+	slot_put(&st->contexts, c->slot);
+	mutex_unlock(&st->slots_lock);
+	pool_free(&context_pool, c);
+}
+
+/* ---- the switch ---- */
+
+/* Spinning pays only while the guest's core and ours are both free for it. */
+static bool may_spin(const struct systrap *st)
+{
+	return !st->opt.no_spin &&
+	       atomic_load_explicit(&st->running, memory_order_relaxed) * 2 <= st->opt.ncpus;
+}
+
+static void release(struct systrap *st, struct context *c)
+{
+	struct ctx_header *h = c->hdr;
+
+	atomic_store_explicit(&h->spin, may_spin(st) ? STUB_SPINS : 0, memory_order_relaxed);
+	atomic_store(&h->state, CTX_RUN); /* (A) */
+	if (atomic_load(&h->stub_sleeps)) /* (B) */
+		stub_futex_wake(&h->state);
+}
+
+/* Returns true when the trap was seen while spinning. */
+static bool spin_for_trap(struct systrap *st, struct context *c)
+{
+	uint64_t start = rdtsc();
+
+	if (c->run_tsc > st->spin_tsc || !may_spin(st))
+		return false;
+	do {
+		for (int i = 0; i < 20; i++) {
+			if (atomic_load_explicit(&c->hdr->state, memory_order_acquire) != CTX_RUN)
+				return true;
+			__builtin_ia32_pause();
+		}
+	} while (rdtsc() - start < st->spin_tsc && may_spin(st));
+	return false;
+}
+
+static void sleep_for_trap(struct space *s, struct context *c)
+{
+	struct ctx_header *h = c->hdr;
+	bool warned = false;
+
+	atomic_store(&h->kernel_sleeps, 1);                                   /* (C) */
+	while (atomic_load(&h->state) == CTX_RUN && !atomic_load(&s->dead)) { /* (C') */
+		uint64_t timeout = atomic_load(&c->interrupt) ? DEAF_AFTER_NS : UINT64_MAX;
+
+		if (timeout != UINT64_MAX && warned) {
+			log_warn("stub %d does not answer: killed", s->pid);
+			space_kill(&s->base);
+			timeout = UINT64_MAX;
+		}
+		warned = timeout != UINT64_MAX;
+		stub_futex_wait(&h->state, CTX_RUN, timeout);
+	}
+	atomic_store_explicit(&h->kernel_sleeps, 0, memory_order_relaxed);
+}
+
+static void wait_for_trap(struct systrap *st, struct space *s, struct context *c)
+{
+	uint64_t start = rdtsc(), ran;
+
+	if (spin_for_trap(st, c)) {
+		STAT_INC(st, spins_won);
+	} else {
+		STAT_INC(st, sleeps);
+		sleep_for_trap(s, c);
+	}
+	ran = rdtsc() - start;
+	c->cpu_tsc += ran;
+	c->run_tsc = (c->run_tsc * 3 + ran) / 4;
+}
+
+static void count_event(struct systrap *st, const struct platform_event *ev)
+{
+	switch (ev->kind) {
+	case PLATFORM_EV_SYSCALL:
+	case PLATFORM_EV_SYSCALL32:
+		STAT_INC(st, syscalls);
+		break;
+	case PLATFORM_EV_FAULT:
+		STAT_INC(st, faults);
+		break;
+	default:
+		STAT_INC(st, interrupts);
+		break;
+	}
+}
+
+void context_switch(struct platform_ctx *ctx, struct guest_regs *regs, struct platform_event *ev)
+{
+	struct context *c = context_of(ctx);
+	struct space *s = space_of(ctx->as);
+	struct systrap *st = space_systrap(s);
+
+	*ev = (struct platform_event){ .kind = PLATFORM_EV_DEAD };
+	if (mapper_settle(s) < 0 || atomic_load(&s->dead))
+		return;
+	frame_store(c, regs);
+	atomic_store(&c->in_guest, true);
+	if (atomic_exchange(&c->interrupt, false)) {
+		atomic_store(&c->in_guest, false);
+		ev->kind = PLATFORM_EV_INTERRUPTED;
+		return;
+	}
+	atomic_fetch_add_explicit(&st->running, 1, memory_order_relaxed);
+	release(st, c);
+	wait_for_trap(st, s, c);
+	atomic_fetch_sub_explicit(&st->running, 1, memory_order_relaxed);
+	atomic_store(&c->in_guest, false);
+	atomic_store(&c->interrupt, false);
+	if (atomic_load(&s->dead))
+		return;
+	frame_load(c, regs, ev);
+	count_event(st, ev);
+}
+
+void context_interrupt(struct platform_ctx *ctx)
+{
+	struct context *c = context_of(ctx);
+	struct space *s = space_of(ctx->as);
+
+	if (atomic_exchange(&c->interrupt, true))
+		return;
+	if (!atomic_load(&c->in_guest) || atomic_load(&s->dead))
+		return;
+	/* The tid is a hint: a wrong one reaches at most a sibling thread. */
+	if (c->tid > 0)
+		(void)host_tgkill(s->pid, c->tid, STUB_INTERRUPT);
+	/* The kernel thread starts to count how long the answer takes. */
+	stub_futex_wake(&c->hdr->state);
+}
+
+uint64_t context_cpu_ns(struct platform_ctx *ctx)
+{
+	struct context *c = context_of(ctx);
+	struct systrap *st = space_systrap(space_of(ctx->as));
+
+	return (uint64_t)((__uint128_t)c->cpu_tsc * 40000 / (st->spin_tsc ? st->spin_tsc : 1));
+}
