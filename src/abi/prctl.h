@@ -1,0 +1,44 @@
+/* prctl(2) and arch_prctl(2). */
+#pragma once
+
+#include <linux/prctl.h>
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+#ifndef PR_GET_AUXV
+#define PR_GET_AUXV 0x41555856
+#endif
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_GET_MDWE 66
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#define PR_MDWE_NO_INHERIT 2
+#endif
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67
+#define PR_GET_MEMORY_MERGE 68
+#endif
+#ifndef PR_TIMER_CREATE_RESTORE_IDS
+#define PR_TIMER_CREATE_RESTORE_IDS 77
+#endif
+#ifndef PR_FUTEX_HASH
+#define PR_FUTEX_HASH 78
+#endif
+
+#define ABI_ARCH_SET_GS 0x1001
+#define ABI_ARCH_SET_FS 0x1002
+#define ABI_ARCH_GET_FS 0x1003
+#define ABI_ARCH_GET_GS 0x1004
+#define ABI_ARCH_GET_CPUID 0x1011
+#define ABI_ARCH_SET_CPUID 0x1012
+#define ABI_ARCH_GET_XCOMP_SUPP 0x1021
+#define ABI_ARCH_GET_XCOMP_PERM 0x1022
+#define ABI_ARCH_REQ_XCOMP_PERM 0x1023
+#define ABI_ARCH_CET_STATUS 0x3001
+#define ABI_ARCH_SHSTK_ENABLE 0x5001
+#define ABI_ARCH_SHSTK_DISABLE 0x5002
+#define ABI_ARCH_SHSTK_LOCK 0x5003
+#define ABI_ARCH_SHSTK_UNLOCK 0x5004
+#define ABI_ARCH_SHSTK_STATUS 0x5005
