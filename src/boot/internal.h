@@ -1,0 +1,67 @@
+/* What the files of boot/ share. */
+#pragma once
+
+#include "boot/boot.h"
+#include "task/task.h"
+
+/* What the launcher hands to the kernel process. */
+struct launch {
+	const struct boot_config *cfg;
+	int root_fd;     /* of the host directory that becomes / */
+	int log_fd;      /* -1: none */
+	int control_fd;  /* read: struct control_msg; closed when we die */
+	int status_fd;   /* write: struct launch_status, once */
+	char cwd[4096];
+	uint32_t uid, gid;
+	uint32_t groups[64];
+	unsigned ngroups;
+};
+
+/* How it ended: code is the exit status for the shell. */
+struct launch_status {
+	int32_t code;
+};
+
+enum control_kind { CONTROL_SIGNAL, CONTROL_TTY_SIGNAL, CONTROL_WINCH };
+struct control_msg {
+	uint32_t kind;
+	int32_t signo;
+};
+
+/* ---- walls.c ---- */
+
+/* A wall and why it is missing. */
+struct wall {
+	const char *name;
+	bool up;
+	char why[96];
+};
+enum { WALL_USERNS, WALL_PIDNS, WALL_MNTNS, WALL_NETNS, WALL_IPCNS, WALL_UTSNS, WALL_ROOT,
+       WALL_LANDLOCK, WALL_CAPS, WALL_SECCOMP, WALLS };
+extern struct wall walls[WALLS];
+
+/* Forks the kernel process inside as many namespaces as the host gives.
+ * Returns its pid, 0 in the child, or a negative errno. */
+pid_t walls_fork(void);
+/* In the child: the empty root, no capabilities, Landlock. Nothing of the
+ * host's tree can be reached afterwards but through open descriptors. */
+void walls_enter(void);
+/* One line with what is missing, or false when nothing is. */
+bool walls_describe_missing(char *buf, size_t size);
+
+/* ---- filter.c ---- */
+int filter_install(void) MUST_CHECK;
+
+/* ---- sandbox.c ---- */
+NORETURN void sandbox_main(const struct launch *l);
+
+/* ---- mounts.c ---- */
+int mounts_build(struct kernel *k, const struct launch *l, struct path *root) MUST_CHECK;
+
+/* ---- control.c ---- */
+int control_start(struct kernel *k, int fd) MUST_CHECK;
+
+/* ---- report.c ---- */
+void report_stats(struct kernel *k, int fd, bool json);
+void report_state(int fd);
+void report_init(struct kernel *k);

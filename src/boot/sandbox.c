@@ -1,0 +1,281 @@
+/*
+ * The kernel process, from its first instruction to its last.
+ *
+ * The order matters and is the same every time:
+ *	1. die with the launcher; a session of our own; the log
+ *	2. the platform: its zygote is a fork of us, so before threads, large
+ *	   mappings and our own filter
+ *	3. the memory file, the mount tree, descriptors 0 to 2
+ *	4. the outer walls, then the seccomp filter: from here on nothing new
+ *	   can be reached
+ *	5. the first program; wait for its end; tear down
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "boot/internal.h"
+#include "fs/hostfd/hostfd.h"
+#include "host/host.h"
+#include "host/proc.h"
+#include "host/safecopy.h"
+#include "loader/loader.h"
+#include "syscall/exec.h"
+#include "syscall/stats.h"
+#include "syscall/strace.h"
+#include "syscall/syscall.h"
+
+static struct kernel kernel;
+
+NORETURN static void end_with(const struct launch *l, int code)
+{
+	struct launch_status st = { .code = code };
+
+	if (host_write(l->status_fd, &st, sizeof(st)) < 0)
+		code = BOOT_EXIT_FAILED;
+	host_exit(code & 0xff);
+}
+
+NORETURN static void fail(const struct launch *l, const char *what, int err)
+{
+	char line[256];
+	int n = snprintf(line, sizeof(line), "nacre: %s: %s\n", what, strerror(-err));
+
+	if (host_write(2, line, (size_t)n) < 0)
+		log_error("%s", what);
+	end_with(l, BOOT_EXIT_FAILED);
+}
+
+/* ---- 1 ---- */
+
+static void detach_from_caller(const struct launch *l)
+{
+	struct rlimit lim;
+
+	(void)host_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)host_setsid();
+	(void)host_prctl(PR_SET_NAME, (unsigned long)"nacre-kernel", 0, 0, 0);
+	(void)host_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	log_init(l->log_fd, (enum log_level)l->cfg->log_level);
+	host_random(hash_key, sizeof(hash_key));
+	/* Guests open files through descriptors of ours. */
+	if (host_prlimit(0, RLIMIT_NOFILE, NULL, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		(void)!host_prlimit(0, RLIMIT_NOFILE, &lim, NULL);
+	}
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- 2, 3 ---- */
+
+static unsigned host_cpus(void)
+{
+	uint64_t mask[16] = { 0 };
+	unsigned n = 0;
+	int r = host_sched_getaffinity(0, mask, sizeof(mask));
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(mask); i++)
+		n += (unsigned)__builtin_popcountll(mask[i]);
+	return n ? n : 1;
+}
+
+static void bring_up(struct kernel *k, const struct launch *l)
+{
+	const struct boot_config *cfg = l->cfg;
+	struct platform_options opt = { .name = cfg->platform };
+	int r;
+
+	k->ncpus = cfg->ncpus ? cfg->ncpus : host_cpus();
+	opt.ncpus = host_cpus();
+	opt.pool_max = 8;
+	r = platform_create(&opt, &k->platform);
+	if (r < 0)
+		fail(l, "cannot run guests on this host", r);
+	safecopy_init();
+	block_safecopy = safecopy;
+	block_safezero = safecopy_zero;
+	r = memfile_create(cfg->memory, &k->memfile);
+	if (r < 0)
+		fail(l, "cannot make the memory file", r);
+	k->memory_limit = memfile_limit(k->memfile);
+	k->mm_env = (struct mm_env){ k->platform, k->memfile, true };
+	k->boot_ns = host_clock_ns(CLOCK_BOOTTIME);
+	snprintf(k->hostname, sizeof(k->hostname), "%s", cfg->hostname ? cfg->hostname : "nacre");
+	snprintf(k->domainname, sizeof(k->domainname), "(none)");
+	k->stats = &kernel_stats;
+	static const struct task_ops ops = {
+		.syscall = syscall_dispatch,
+		.trace_signal = strace_signal,
+		.trace_exit = strace_exit,
+	};
+	k->ops = &ops;
+	r = task_init(k);
+	if (r == 0)
+		r = loader_vdso_init(k->memfile, k->platform);
+	if (r < 0)
+		fail(l, "cannot initialise the kernel", r);
+	report_init(k);
+}
+
+static struct cred *first_cred(const struct launch *l)
+{
+	struct cred *c = cred_create(l->uid, l->gid);
+
+	if (c && cred_set_groups(c, l->groups, l->ngroups) < 0)
+		return NULL;
+	return c;
+}
+
+/* The guest's 0, 1 and 2 are ours, where they were open for the launcher. */
+static struct fdtable *first_files(const struct cred *cred)
+{
+	struct fdtable *ft = fdtable_create();
+
+	for (int fd = 0; ft && fd <= 2; fd++) {
+		struct file *f;
+		int flags = fcntl(fd, F_GETFD);
+
+		if (flags < 0 || (flags & FD_CLOEXEC))
+			continue;
+		if (hostfd_file_create(fd, cred, &f) < 0)
+			continue;
+		fdtable_set(ft, fd, f);
+	}
+	return ft;
+}
+
+static struct fs_context *first_place(const struct launch *l, struct path root, const struct cred *cred)
+{
+	struct vfs_ctx ctx = { .cred = cred, .root = root, .cwd = root };
+	struct path cwd;
+	struct waiter w;
+	int r;
+
+	waiter_init(&w);
+	ctx.waiter = &w;
+	r = vfs_lookup(&ctx, NULL, l->cwd, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &cwd);
+	if (r < 0) {
+		if (l->cfg->cwd)
+			fail(l, l->cfg->cwd, r);
+		cwd = root;
+		path_get(&cwd);
+	}
+	return fs_context_create(root, cwd, 022);
+}
+
+/* ---- 5 ---- */
+
+static int exec_status(int err)
+{
+	return err == -ENOENT || err == -ENOTDIR ? BOOT_EXIT_NOTFOUND : BOOT_EXIT_NOEXEC;
+}
+
+static void start_first(struct kernel *k, const struct launch *l, struct path root)
+{
+	const struct boot_config *cfg = l->cfg;
+	struct cred *cred = first_cred(l);
+	struct fdtable *files;
+	struct fs_context *fs;
+	struct task *t;
+	char line[512];
+	int r, n;
+
+	if (!cred)
+		fail(l, "cannot make credentials", -ENOMEM);
+	files = first_files(cred);
+	fs = first_place(l, root, cred);
+	if (!files || !fs)
+		fail(l, "cannot make the first process", -ENOMEM);
+	r = task_create_first(k, cred, files, fs, &t);
+	if (r < 0)
+		fail(l, "cannot make the first process", r);
+	r = exec_first(t, cfg->argv[0], cfg->argv, cfg->envp);
+	if (r < 0) {
+		n = snprintf(line, sizeof(line), "nacre: %s: %s\n", cfg->argv[0],
+			     r == -ENOENT ? "command not found" : strerror(-r));
+		(void)!host_write(2, line, (size_t)n);
+		end_with(l, exec_status(r));
+	}
+	r = task_start(t);
+	if (r < 0)
+		fail(l, "cannot start the first process", r);
+}
+
+/* Waits for the first process; a time limit kills it. Returns the exit status
+ * as a shell would give it. */
+static int wait_for_end(struct kernel *k, const struct launch *l)
+{
+	uint64_t deadline = l->cfg->timeout_ns ? host_clock_ns(CLOCK_MONOTONIC) + l->cfg->timeout_ns :
+						 PARK_FOREVER;
+	struct waitq_entry e;
+	struct waiter w;
+	bool timed_out = false;
+
+	waiter_init(&w);
+	waitq_entry_init(&e, &w, EV_ALL);
+	waitq_add(&k->ended_waitq, &e);
+	for (;;) {
+		waiter_prepare(&w);
+		if (atomic_load(&k->ended))
+			break;
+		if (waiter_wait(&w, deadline) == -ETIMEDOUT) {
+			struct thread_group *g = pid_find_group(k, 2);
+
+			timed_out = true;
+			deadline = PARK_FOREVER;
+			log_warn("time limit reached: killed");
+			if (g)
+				group_kill(g, SIGKILL);
+			group_put(g);
+		}
+	}
+	waitq_remove(&k->ended_waitq, &e);
+	if (timed_out)
+		return 124;
+	if (WIFSIGNALED(k->exit_status))
+		return 128 + WTERMSIG(k->exit_status);
+	return WEXITSTATUS(k->exit_status);
+}
+
+NORETURN void sandbox_main(const struct launch *l)
+{
+	struct kernel *k = &kernel;
+	const struct boot_config *cfg = l->cfg;
+	struct path root;
+	char missing[512];
+	int r, code;
+
+	detach_from_caller(l);
+	bring_up(k, l);
+	r = mounts_build(k, l, &root);
+	if (r < 0)
+		end_with(l, BOOT_EXIT_FAILED);
+	walls_enter();
+	r = filter_install();
+	walls[WALL_SECCOMP].up = r == 0;
+	if (r < 0)
+		fail(l, "cannot install the kernel's seccomp filter", r);
+	if (!cfg->quiet_walls && walls_describe_missing(missing, sizeof(missing)))
+		log_warn("running without: %s", missing);
+	if (cfg->strace && strace_enable(cfg->strace, l->log_fd) < 0)
+		fail(l, "--strace: unknown system call or class in the filter", -EINVAL);
+	r = control_start(k, l->control_fd);
+	if (r < 0)
+		fail(l, "cannot start the control thread", r);
+	start_first(k, l, root);
+	code = wait_for_end(k, l);
+	task_kill_all(k);
+	if (cfg->stats)
+		report_stats(k, 2, cfg->stats_json);
+	platform_destroy(k->platform);
+	end_with(l, code);
+}
