@@ -25,9 +25,18 @@ struct loader_strings {
 	size_t count;
 };
 
-/* Appends a string. -E2BIG: longer than LOADER_MAX_ARG_STRLEN or more than
- * `limit` bytes in all. */
-int loader_strings_add(struct loader_strings *s, const char *str, size_t len, size_t limit) MUST_CHECK;
+/* What argv and envp may take together, of loader_strings_used(), with the
+ * given RLIMIT_STACK: a quarter of it, at most 6 MiB, at least ARG_MAX. */
+#define LOADER_ARGS_MAX (6u << 20)
+#define LOADER_ARGS_MIN (128u << 10)
+uint64_t loader_arg_limit(uint64_t stack_rlimit);
+/* Bytes of strings and of the pointers to them. */
+size_t loader_strings_used(const struct loader_strings *s);
+/* Appends a string of len bytes without NUL. -E2BIG: its size with NUL is more
+ * than LOADER_MAX_ARG_STRLEN, or s would use more than `limit`: for envp, the
+ * limit of both less what argv uses. -ENOMEM. */
+int loader_strings_add(struct loader_strings *s, const char *str, size_t len, size_t limit)
+	MUST_CHECK;
 void loader_strings_free(struct loader_strings *s);
 
 /* A checked program, ready to be loaded. */
@@ -35,23 +44,37 @@ struct loader_image;
 
 struct loader_request {
 	const struct vfs_ctx *ctx;
-	struct file *file;               /* the program, opened for exec; borrowed */
-	const char *filename;            /* as execve was called; AT_EXECFN */
-	struct loader_strings *argv;     /* scripts put their interpreter in front */
+	struct file *file;           /* the program, opened for exec; borrowed */
+	const char *filename;        /* as execve was called; AT_EXECFN */
+	struct loader_strings *argv; /* scripts put their interpreter in front */
 	struct loader_strings *envp;
-	bool is_fd_exec;                 /* execveat(AT_EMPTY_PATH): scripts use /dev/fd/N */
-	bool close_on_exec_fd;           /* a script could not be opened: -ENOENT */
+	bool is_fd_exec;       /* execveat(AT_EMPTY_PATH): scripts use /dev/fd/N */
+	bool close_on_exec_fd; /* a script could not be opened: -ENOENT */
+	bool no_aslr;          /* personality(ADDR_NO_RANDOMIZE) */
 };
 
+/* Opens a program for loader_request.file: a regular file that the caller may
+ * execute, on a mount without MS_NOEXEC; it need not be readable. Without
+ * LOOKUP_FOLLOW a symlink is -ELOOP (execveat's AT_SYMLINK_NOFOLLOW). -EACCES
+ * and vfs_lookup()'s errors. *out is a reference. */
+int loader_open(const struct vfs_ctx *ctx, const struct path *dir, const char *name,
+		unsigned lookup_flags, struct file **out) MUST_CHECK;
+/* The same for a place that is already found (execveat's AT_EMPTY_PATH). */
+int loader_open_path(const struct vfs_ctx *ctx, const struct path *p, struct file **out) MUST_CHECK;
+
 /* Opens interpreters, follows scripts, reads and checks headers. -ENOEXEC,
- * -ENOENT, -EACCES, -ELIBBAD, -EINVAL, -E2BIG, -ENOMEM, as execve(2). */
+ * -ENOENT, -EACCES, -ELIBBAD, -EINVAL, -E2BIG, -ELOOP, -ENOMEM, as execve(2).
+ * Changes argv: also when it fails. */
 int loader_check(const struct loader_request *req, struct loader_image **out) MUST_CHECK;
 
-struct loader_ids { uint32_t uid, euid, gid, egid; bool secure; };
+struct loader_ids {
+	uint32_t uid, euid, gid, egid;
+	bool secure;
+};
 
 struct loader_result {
-	gva_t entry, stack;      /* rip and rsp to start with */
-	struct file *exe;        /* the file that was loaded (a script's
+	gva_t entry, stack; /* rip and rsp to start with */
+	struct file *exe;   /* the file that was loaded (a script's
 				    interpreter); reference */
 	char comm[16];
 };
@@ -68,6 +91,8 @@ void loader_image_free(struct loader_image *image);
  * parameter page. Once, at start. */
 int loader_vdso_init(struct memfile *mf, const struct platform *p) MUST_CHECK;
 void loader_vdso_fini(void);
+/* Guests have this many CPUs: getcpu in the vDSO stays below. 0: the host's. */
+void loader_vdso_set_cpus(unsigned ncpus);
 /* Offset of __vdso_rt_sigreturn-like restorer code inside the image, for
  * signal frames of programs without SA_RESTORER: 0 when none. */
 uint64_t loader_vdso_sigreturn_offset(void);
