@@ -170,7 +170,7 @@ bool mapping_set_is_mapped(const struct mapping_set *s, fileoff_t start, fileoff
 
 /* ---- what a mapping is asked to be ---- */
 
-enum mlock_mode { MLOCK_NONE, MLOCK_EAGER, MLOCK_ONFAULT };
+enum mlock_mode { MLOCK_MODE_NONE, MLOCK_MODE_EAGER, MLOCK_MODE_ONFAULT };
 
 /* The identity under which a shared futex is known: (mappable, offset), or for
  * private memory (mm, address). Plain data: equal bytes mean the same futex. */
