@@ -13,8 +13,8 @@
  */
 #include <sys/wait.h>
 
-#include "base/log.h"
 #include "base/pool.h"
+#include "host/host.h"
 #include "task/internal.h"
 
 /* ---- vfork: the parent waits until the child has its own memory ---- */
@@ -90,14 +90,16 @@ void task_exit(struct task *t, int status)
 	t->exiting = true;
 }
 
-static void group_kill_locked(struct thread_group *g, int status)
+void group_kill_locked(struct thread_group *g, int status)
 {
+	mutex_assert_held(&g->sighand->lock);
 	if (g->exiting)
 		return;
 	g->exiting = true;
 	g->exit_status = status;
 	list_for_each(t, &g->tasks, struct task, group_link)
 		task_kick_locked(t, true);
+	waitq_wake_all(&g->stop_waitq, EV_IN);
 }
 
 void group_kill(struct thread_group *g, int status)
@@ -105,7 +107,6 @@ void group_kill(struct thread_group *g, int status)
 	group_sighand_lock(g);
 	group_kill_locked(g, status);
 	group_sighand_unlock(g);
-	waitq_wake_all(&g->stop_waitq, EV_IN);
 }
 
 void task_exit_group(struct task *t, int status)
@@ -129,34 +130,54 @@ static void task_clear_child_tid(struct task *t)
 	t->clear_child_tid = 0;
 }
 
-/* Gives back what only this thread uses. The group may be gone afterwards. */
-static void task_release_resources(struct task *t)
+/* From here on no signal is meant for t; what it was to take goes to others. */
+static void task_leave_signals(struct task *t)
+{
+	group_sighand_lock(t->group);
+	t->leaving = true;
+	signal_retarget_locked(t, ~t->blocked);
+	group_sighand_unlock(t->group);
+}
+
+/* The context goes, and with it the clocks: what they said stays. */
+static void task_release_context(struct task *t)
 {
 	struct platform_ctx *ctx;
-	struct mm *mm;
 
-	futex_exit_robust(t);
-	task_clear_child_tid(t);
-	group_add_usage(t->group, t);
+	mutex_lock(&t->group->lock);
 	group_sighand_lock(t->group);
+	usage_leave_locked(t);
 	ctx = t->ctx;
 	t->ctx = NULL;
+	t->runner = NULL;
 	group_sighand_unlock(t->group);
+	mutex_unlock(&t->group->lock);
 	platform_ctx_destroy(ctx);
+}
+
+static void task_release_mm(struct task *t)
+{
+	struct mm *mm;
+
 	mutex_lock(&pids_lock);
 	mm = t->mm;
 	t->mm = NULL;
 	mutex_unlock(&pids_lock);
-	if (mm) {
-		struct mm_usage u;
+	if (!mm)
+		return;
+	usage_note_rss(t->group, mm);
+	mm_user_del(mm);
+	mm_put(mm);
+}
 
-		mm_get_usage(mm, &u);
-		mutex_lock(&t->group->lock);
-		t->group->maxrss = MAX(t->group->maxrss, u.peak_rss >> 10);
-		mutex_unlock(&t->group->lock);
-		mm_user_del(mm);
-		mm_put(mm);
-	}
+/* Gives back what only this thread uses. */
+static void task_release_resources(struct task *t)
+{
+	futex_exit_robust(t);
+	futex_exit_pi(t);
+	task_clear_child_tid(t);
+	task_release_context(t);
+	task_release_mm(t);
 	vfork_release(t);
 	fdtable_put(t->files, t);
 	t->files = NULL;
@@ -178,7 +199,7 @@ static struct thread_group *reaper_of_locked(struct thread_group *g)
 
 /* A process group that loses its last tie to the session while it is stopped
  * would stay so for ever: SIGHUP and SIGCONT (POSIX, setpgid(2)). */
-static bool pgrp_is_orphaned_locked(struct pid *pgrp)
+bool pgrp_is_orphaned_locked(struct pid *pgrp)
 {
 	list_for_each(g, &pgrp->pgrp, struct thread_group, pgrp_link) {
 		if (!g->is_zombie && g->parent && g->parent->pgid != g->pgid &&
@@ -223,6 +244,7 @@ static void reparent_children_locked(struct thread_group *g)
 
 			signal_send_group(c, &info);
 		}
+		c->exit_signal = SIGCHLD;
 		if (c->is_zombie && reaper == g->kernel->init)
 			group_reap_locked(c);
 		else if (c->is_zombie)
@@ -298,66 +320,94 @@ static void group_end_locked(struct thread_group *g)
 	waitq_wake_all(&parent->child_waitq, EV_IN);
 }
 
-void task_finish(struct task *t)
+/* t is no thread of its group any more. A leader stays on the list as a zombie,
+ * others lose their number. True: it was the last. */
+static bool task_unlink_locked(struct task *t, bool *stop_complete)
 {
 	struct thread_group *g = t->group;
 	bool last;
 
-	if (t->kernel->ops->trace_exit)
-		t->kernel->ops->trace_exit(t, t->exit_status);
-	group_timers_task_exit(t);
-	task_release_resources(t);
-
-	mutex_lock(&pids_lock);
 	group_sighand_lock(g);
 	g->ntasks--;
 	last = g->ntasks == 0;
-	t->state = TASK_ZOMBIE;
+	t->state = t == g->leader ? TASK_ZOMBIE : TASK_DEAD;
 	if (last && !g->exiting)
-		g->exit_status = t->exit_status;
+		g->exit_status = g->leader->exit_status;
 	if (g->exec_task == t)
 		g->exec_task = NULL;
 	if (t != g->leader)
 		list_del(&t->group_link);
+	*stop_complete = signal_stop_check_locked(g);
 	group_sighand_unlock(g);
-	if (t != g->leader) {
+	if (t != g->leader)
 		pid_clear_task_locked(t->tid);
-		t->state = TASK_DEAD;
-	}
 	waitq_wake_all(&g->exit_waitq, EV_IN);
-	waitq_wake_all(&g->stop_waitq, EV_IN);
+	return last;
+}
+
+/* What can only go without locks, when no thread is left. */
+static void group_release_resources(struct thread_group *g)
+{
+	struct file *exe;
+
+	group_timers_destroy(g);
+	group_itimers_stop(g);
+	mutex_lock(&g->lock);
+	exe = g->exe;
+	g->exe = NULL;
+	mutex_unlock(&g->lock);
+	if (exe)
+		file_put(exe);
+}
+
+void task_finish(struct task *t)
+{
+	struct thread_group *g = t->group;
+	bool last, stop_complete, is_leader;
+
+	if (t->kernel->ops->trace_exit)
+		t->kernel->ops->trace_exit(t, t->exit_status);
+	t->exiting = true;
+	task_leave_signals(t);
+	group_timers_task_exit(t);
+	task_release_resources(t);
+
 	group_get(g);
+	mutex_lock(&pids_lock);
+	is_leader = t == g->leader;
+	last = task_unlink_locked(t, &stop_complete);
+	mutex_unlock(&pids_lock);
+	if (stop_complete)
+		signal_report_stop(g, CLD_STOPPED);
 	if (last) {
-		mutex_unlock(&pids_lock);
-		group_timers_destroy(g);
+		group_release_resources(g);
 		mutex_lock(&pids_lock);
 		group_end_locked(g);
+		mutex_unlock(&pids_lock);
 	}
-	mutex_unlock(&pids_lock);
 	group_put(g);
-	if (t != g->leader && t->state == TASK_DEAD)
+	/* The pid table's reference; a leader's goes when it is reaped, or with
+	 * the exec of another thread. */
+	if (!is_leader)
 		task_put(t);
 }
 
 /* ---- the end of the sandbox ---- */
 
+/* Passes are repeated: a fork that was under way may have made a process that
+ * the first one missed. */
 void task_kill_all(struct kernel *k)
 {
+	const struct timespec ms = { .tv_nsec = 1000000 };
 	struct thread_group *g;
-	int32_t after = 1;
 
-	while ((g = pid_next_group(k, after))) {
-		after = g->pid;
-		group_kill(g, SIGKILL);
-		group_put(g);
-	}
-	while (atomic_load(&k->ntasks) > 0) {
-		/* New children of a fork that was under way see their parent's
-		 * group exit; a second pass catches the rest. */
-		host_sleep_ns(1000000);
-		for (after = 1; (g = pid_next_group(k, after)); group_put(g)) {
+	for (;;) {
+		for (int32_t after = 1; (g = pid_next_group(k, after)); group_put(g)) {
 			after = g->pid;
 			group_kill(g, SIGKILL);
 		}
+		if (atomic_load(&k->ntasks) == 0)
+			break;
+		(void)host_clock_nanosleep(CLOCK_MONOTONIC, 0, &ms, NULL);
 	}
 }

@@ -33,12 +33,17 @@ struct sighand *sighand_copy(struct sighand *old)
 
 void sighand_put(struct sighand *sh)
 {
-	if (sh && refcount_put(&sh->refs))
+	while (sh && refcount_put(&sh->refs)) {
+		struct sighand *older = sh->older;
+
 		pool_free(&sighand_pool, sh);
+		sh = older;
+	}
 }
 
-/* An exec may replace the sighand while we wait for its lock; the old one is
- * kept until the group is freed, so looking at it is safe. */
+/* An exec may replace a shared sighand while we wait for its lock. The new one
+ * holds a reference on the old one, so looking at it is safe as long as the
+ * group lives. */
 struct sighand *group_sighand_lock(struct thread_group *g)
 {
 	for (;;) {
@@ -54,22 +59,6 @@ struct sighand *group_sighand_lock(struct thread_group *g)
 void group_sighand_unlock(struct thread_group *g)
 {
 	mutex_unlock(&g->sighand->lock);
-}
-
-static void itimer_real_fired(struct ktimer *kt)
-{
-	struct thread_group *g = container_of(kt, struct thread_group, itimer_real);
-	struct ksiginfo info = { .signo = SIGALRM, .code = SI_KERNEL };
-
-	signal_send_group(g, &info);
-	mutex_lock(&g->lock);
-	if (g->itimer_real_interval_ns) {
-		uint64_t next = kt->deadline_ns + g->itimer_real_interval_ns;
-
-		if (ktimer_arm(kt, next) < 0)
-			g->itimer_real_interval_ns = 0;
-	}
-	mutex_unlock(&g->lock);
 }
 
 /* Takes the reference on sh. */
@@ -97,10 +86,9 @@ int group_create(struct kernel *k, struct sighand *sh, struct thread_group **out
 	waitq_init(&g->pidfd_waitq);
 	sigqueue_init(&g->pending);
 	mutex_init(&g->lock, LOCK_GROUP);
-	ktimer_init(&g->itimer_real, itimer_real_fired);
+	group_itimers_init(g);
 	g->dumpable = true;
 	g->stop_reported = true;
-	g->cont_reported = true;
 	*out = g;
 	return 0;
 }
@@ -114,23 +102,8 @@ void group_put(struct thread_group *g)
 {
 	if (!g || !refcount_put(&g->refs))
 		return;
-	ASSERT(list_empty(&g->tasks) && list_empty(&g->children));
-	if (g->exe)
-		file_put(g->exe);
+	ASSERT(list_empty(&g->tasks) && list_empty(&g->children) && !g->exe);
 	sigqueue_flush(&g->pending, g);
 	sighand_put(g->sighand);
-	sighand_put(g->old_sighand);
 	pool_free(&group_pool, g);
-}
-
-/* A thread leaves: what it used stays with the process. */
-void group_add_usage(struct thread_group *g, struct task *t)
-{
-	uint64_t ut, st;
-
-	task_times(t, &ut, &st);
-	mutex_lock(&g->lock);
-	g->dead_utime_ns += ut;
-	g->dead_stime_ns += st;
-	mutex_unlock(&g->lock);
 }

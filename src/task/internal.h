@@ -35,13 +35,18 @@ struct sighand *sighand_copy(struct sighand *sh);
 void sighand_put(struct sighand *sh);
 struct sighand *group_sighand_lock(struct thread_group *g);
 void group_sighand_unlock(struct thread_group *g);
-void group_add_usage(struct thread_group *g, struct task *t);
 
 /* ---- task.c, run.c ---- */
 
 int task_create(struct kernel *k, struct thread_group *g, struct task **out) MUST_CHECK;
 void task_destroy(struct task *t);
-int runner_start(struct task *t) MUST_CHECK;
+/* Tells t->mm the process's limits. */
+void mm_limits_from(struct task *t);
+/* A host thread for a task, before there is no way back; then one of: */
+int runner_reserve(struct runner **out) MUST_CHECK;
+void runner_run(struct runner *r, struct task *t); /* takes its own reference */
+void runner_release(struct runner *r);
+/* CPU time of our own for t. t is the caller, or its sighand.lock is held. */
 uint64_t runner_cpu_ns(struct task *t);
 void runner_shutdown(void);
 
@@ -53,6 +58,8 @@ void task_kick_locked(struct task *t, bool killed);
 /* Takes the task out of everything; its thread then ends. */
 void task_finish(struct task *t);
 void group_reap_locked(struct thread_group *g);
+void group_kill_locked(struct thread_group *g, int status); /* => sighand.lock */
+bool pgrp_is_orphaned_locked(struct pid *pgrp);
 /* Releases a vfork parent, if one waits. */
 void vfork_release(struct task *t);
 struct vfork *vfork_create(void);
@@ -60,18 +67,105 @@ int vfork_wait(struct task *t, struct vfork *v);
 void vfork_put(struct vfork *v);
 struct vfork *vfork_get(struct vfork *v);
 
-/* ---- signal.c ---- */
+/* ---- sigqueue.c ---- */
+
+struct sigqueue_entry {
+	struct list link;
+	struct ksiginfo info;
+	struct posix_timer *timer; /* whose own entry it is, or NULL */
+};
+
+/* Signals that a fault of the thread itself raises: delivered first. */
+#define SIGMASK_SYNC                                                                         \
+	(sigbit(SIGSEGV) | sigbit(SIGBUS) | sigbit(SIGILL) | sigbit(SIGTRAP) | sigbit(SIGFPE) | \
+	 sigbit(SIGSYS))
+#define SIGMASK_STOP (sigbit(SIGSTOP) | sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU))
+#define SIGMASK_CORE                                                                        \
+	(sigbit(SIGQUIT) | sigbit(SIGILL) | sigbit(SIGTRAP) | sigbit(SIGABRT) |             \
+	 sigbit(SIGFPE) | sigbit(SIGSEGV) | sigbit(SIGBUS) | sigbit(SIGSYS) |               \
+	 sigbit(SIGXCPU) | sigbit(SIGXFSZ))
+/* What SIG_DFL ignores. */
+#define SIGMASK_IGNORE (sigbit(SIGCONT) | sigbit(SIGCHLD) | sigbit(SIGWINCH) | sigbit(SIGURG))
 
 void sigqueue_init(struct sigqueue *q);
+/* An entry of its own: *out is NULL when the limit or memory is exhausted. */
+void sigqueue_alloc(struct thread_group *g, bool over_limit, struct sigqueue_entry **out);
+struct sigqueue_entry *sigqueue_alloc_timer(struct posix_timer *timer);
+void sigqueue_free_timer(struct sigqueue_entry *e); /* not queued any more */
+/* e NULL: only the bit is kept. */
+void sigqueue_push(struct sigqueue *q, int signo, struct sigqueue_entry *e);
+/* Takes the first entry of signo, which is in q->set; *timer: whose it is. */
+void sigqueue_take(struct sigqueue *q, struct thread_group *g, int signo, struct ksiginfo *info,
+		   struct posix_timer **timer);
+/* Takes the first entry that a fault of the thread raised; 0 none. */
+int sigqueue_take_fault(struct sigqueue *q, struct thread_group *g, sigmask_t set,
+			struct ksiginfo *info);
+/* Throws away everything in mask. */
+void sigqueue_remove(struct sigqueue *q, struct thread_group *g, sigmask_t mask);
 void sigqueue_flush(struct sigqueue *q, struct thread_group *g);
+
+/* ---- signal.c ---- */
+
 /* The same as signal_send, with sighand.lock held by the caller. */
 int signal_send_locked(struct task *t, const struct ksiginfo *info, unsigned flags);
-int signal_dequeue_locked(struct task *t, sigmask_t mask, struct ksiginfo *info);
+/* Takes one of `set` off t's queues; 0 none. */
+int signal_dequeue_locked(struct task *t, sigmask_t set, struct ksiginfo *info);
+/* Something makes t leave the guest or its wait: signal, stop, exit. */
 bool signal_pending_locked(struct task *t);
-/* Sends the exit, stop or continue report to the parent. => pids_lock */
+/* Brings the waiter's interrupted bit in line with signal_pending_locked(). */
+void signal_recalc_locked(struct task *t);
+void signal_set_blocked_locked(struct task *t, sigmask_t mask);
+/* Other threads take over the process's signals of `set` that t will not. */
+void signal_retarget_locked(struct task *t, sigmask_t set);
+/* Handlers go back to SIG_DFL; ignored ones stay so (exec). all: those too. */
+void sighand_reset_locked(struct sighand *sh, bool all);
+/* Queues a POSIX timer's own entry. 0: queued; 1: it still was; -EINVAL: ignored. */
+int signal_send_timer_locked(struct task *t, struct sigqueue_entry *e, bool to_group);
+/* Sends the exit, stop or continue report to the parent. status: the wait
+ * status for CLD_EXITED (made CLD_KILLED as needed), else the signal.
+ * => pids_lock */
 void signal_notify_parent_locked(struct thread_group *g, int code, int status);
+bool signal_is_ignored_locked(struct thread_group *g, int signo);
+
+/* ---- sigdeliver.c ---- */
+
+/* A task parked or left: true when that completed the group's stop, and the
+ * parent is to be told (signal_report_stop). => sighand.lock */
+bool signal_stop_check_locked(struct thread_group *g);
+void signal_report_stop(struct thread_group *g, int code);
+
+/* ---- timers.c ---- */
+
+/* A timer's signal was taken off the queue: counts overruns, arms it again. */
+void posix_timer_delivered_locked(struct posix_timer *pt, struct ksiginfo *info);
+void group_timers_destroy(struct thread_group *g); /* POSIX ones: exec, exit */
+void group_itimers_init(struct thread_group *g);
+void group_itimers_stop(struct thread_group *g);   /* exit */
+void group_timers_task_exit(struct task *t);       /* timers that signal this thread */
+/* The CPU limit changed: watch it. */
+void group_cpu_watch(struct thread_group *g);
+
+/* ---- usage.c ---- */
+
+/* A thread's share becomes its group's; the caller then takes its context
+ * away. => group.lock, sighand.lock */
+void usage_leave_locked(struct task *t);
+/* The caller's mm goes: its peak is the group's. => no lock */
+void usage_note_rss(struct thread_group *g, struct mm *mm);
+
+/* ---- futex.c ---- */
+
+/* The owner of PI futexes exits: hands them over. */
+void futex_exit_pi(struct task *t);
+
+/* ---- fdtable.c ---- */
+
+bool fdtable_is_shared(struct fdtable *ft);
 
 /* ---- sigframe.c ---- */
 
 /* Pushes a frame for the handler; -EFAULT when the stack cannot hold it. */
 int sigframe_push(struct task *t, const struct k_sigaction *act, const struct ksiginfo *info) MUST_CHECK;
+bool sigframe_on_altstack(const struct task *t, uint64_t sp);
+/* The extended state of one thread, for a copy on the stack. */
+#define XSTATE_MAX 12288

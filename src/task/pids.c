@@ -245,9 +245,10 @@ unsigned pid_count(struct kernel *k UNUSED, uint32_t uid)
 
 		if (!t)
 			continue;
-		c = t->cred;
-		if (c && c->uid == uid)
+		c = task_cred_get(t);
+		if (c->uid == uid)
 			n++;
+		cred_put(c);
 	}
 	mutex_unlock(&pids_lock);
 	return n;
@@ -362,6 +363,7 @@ int32_t task_setsid(struct task *t)
 
 	mutex_lock(&pids_lock);
 	p = pid_lookup_locked(g->pid);
+	ASSERT(p);
 	if (g->sid == g->pid || !list_empty(&p->pgrp)) {
 		r = -EPERM;
 	} else {

@@ -78,8 +78,10 @@ void task_destroy(struct task *t)
 
 	ASSERT(list_empty(&t->group_link));
 	platform_ctx_destroy(t->ctx);
-	if (t->mm)
+	if (t->mm) {
+		mm_user_del(t->mm);
 		mm_put(t->mm);
+	}
 	if (t->files)
 		fdtable_put(t->files, NULL);
 	if (t->fs)
@@ -147,6 +149,18 @@ void task_vfs_end(struct task *t)
 }
 
 /* ---- bring-up ---- */
+
+void mm_limits_from(struct task *t)
+{
+	struct mm_limits lim = {
+		.as = task_limit(t, RLIMIT_AS_NR),
+		.data = task_limit(t, RLIMIT_DATA_NR),
+		.stack = task_limit(t, RLIMIT_STACK_NR),
+		.memlock = task_limit(t, RLIMIT_MEMLOCK_NR),
+	};
+
+	mm_set_limits(t->mm, &lim);
+}
 
 static void init_limits(struct thread_group *g)
 {
@@ -231,6 +245,7 @@ int task_create_first(struct kernel *k, const struct cred *cred, struct fdtable 
 	if (r < 0)
 		goto out_put_task;
 	mm_user_add(t->mm);
+	mm_limits_from(t);
 	r = platform_ctx_create(mm_as(t->mm), &t->ctx);
 	if (r < 0)
 		goto out_put_task;

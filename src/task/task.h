@@ -34,6 +34,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "abi/errno.h"
 #include "base/base.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -50,14 +51,6 @@ struct fdtable;
 struct fs_context;
 struct kernel;
 struct posix_timer;
-
-/* Internal results: only the system call exit path sees them (abi/errno). */
-#ifndef ERESTARTSYS
-#define ERESTARTSYS 512          /* restart if SA_RESTART, or no handler */
-#define ERESTARTNOINTR 513       /* restart always */
-#define ERESTARTNOHAND 514       /* restart if no handler ran */
-#define ERESTART_RESTARTBLOCK 516 /* continue through task->restart */
-#endif
 
 /* ---- signals ---- */
 
@@ -100,6 +93,7 @@ struct sighand {
 	struct mutex lock;
 	struct k_sigaction action[NSIGNALS]; /* [s] */
 	struct waitq signalfd_waitq;
+	struct sighand *older; /* [P] what exec replaced by this one; see group.c */
 };
 
 /* ---- tasks ---- */
@@ -151,6 +145,11 @@ struct task {
 	uint64_t altstack_size;        /* [o] */
 	unsigned altstack_flags;       /* [o] SS_DISABLE, SS_AUTODISARM */
 	sigmask_t sigwait_set;         /* [s] what rt_sigtimedwait waits for */
+	bool leaving;                  /* [s] exits: takes no signals any more */
+	bool usage_is_group;           /* [s] counted in group.dead_*_ns already */
+	bool stop_dequeued;            /* [s] took a stop signal; SIGCONT clears it */
+	uint64_t fault_addr;           /* [o] of the last fault, for signal frames */
+	uint32_t trapno, error_code;   /* [o] */
 
 	/* thread area, exit */
 	gva_t clear_child_tid;         /* [o] */
@@ -203,26 +202,33 @@ struct thread_group {
 	bool exiting;                  /* [s] group exit: every task leaves */
 	struct task *exec_task;        /* [s] this task execs, all others leave */
 	int exit_status;               /* [s] wait status */
+	struct ksiginfo fatal;         /* [s] the signal that ends it; signo 0 none */
 	bool stopped;                  /* [s] group stop in force */
 	unsigned nstopped;             /* [s] tasks that have parked */
+	unsigned stop_seq;             /* [s] counts SIGCONTs: which stop it is */
 	int stop_signo;                /* [s] */
-	bool stop_reported, cont_reported; /* [P] false: wait4 may still see it */
-	bool continued;                /* [P] */
+	bool stop_complete;            /* [s] every task has parked */
+	bool stop_reported;            /* [s] false: wait4 may still see the stop */
+	bool continued;                /* [s] wait4 may still see the SIGCONT */
+	int cont_notify;               /* [s] CLD_* that a task has yet to report */
 	struct waitq stop_waitq;
 	struct waitq exit_waitq;       /* ntasks went down (exec, exit) */
 	bool is_zombie;                /* [P] every thread has left */
-	struct sighand *old_sighand;   /* [P] replaced by exec; kept until the end
-					  so that a sender never sees it freed */
 	struct waitq pidfd_waitq;
 
 	struct mutex lock;
 	struct krlimit limits[RLIMITS];    /* [g] */
 	struct ktimer itimer_real;         /* [g] */
 	uint64_t itimer_real_interval_ns;  /* [g] */
+	struct cpu_itimer {
+		uint64_t expires_ns, interval_ns; /* on the CPU clock; 0: off */
+	} itimer_cpu[2];                   /* [g] ITIMER_VIRTUAL, ITIMER_PROF */
+	struct ktimer cpu_watch;           /* [g] looks at the CPU clocks */
 	struct list timers;                /* [g] POSIX timers */
 	int next_timer_id;                 /* [g] */
 	uint64_t dead_utime_ns, dead_stime_ns;   /* [g] of exited threads */
 	uint64_t child_utime_ns, child_stime_ns; /* [g] of waited-for children */
+	uint64_t dead_minflt, dead_majflt, dead_nvcsw, dead_nivcsw; /* [g] */
 	uint64_t maxrss, child_maxrss;           /* [g] KiB */
 	struct file *exe;              /* [g] reference */
 	int oom_score_adj;             /* [g] */
@@ -359,7 +365,14 @@ void signal_set_blocked(struct task *t, sigmask_t mask);
  * handler ran, or at the end of the call. */
 void signal_set_temporary_mask(struct task *t, sigmask_t mask);
 void signal_restore_mask(struct task *t);
+/* What sigpending(2) shows: pending, for the thread or its process, and blocked. */
 sigmask_t signal_pending_set(struct task *t);
+/* Masks for /proc/pid/status. */
+struct signal_view {
+	sigmask_t pending, group_pending, blocked, ignored, caught;
+	unsigned nqueued;
+};
+void signal_view(struct task *t, struct signal_view *out);
 /* rt_sigtimedwait: the signal number, -EAGAIN, -EINTR. */
 int signal_wait(struct task *t, sigmask_t set, uint64_t deadline_ns, struct ksiginfo *info);
 /* Takes one of `set` off the caller's queues, or returns 0 (signalfd). */
@@ -386,9 +399,10 @@ int fdtable_fork(struct fdtable *ft, struct fdtable **out) MUST_CHECK; /* a copy
 struct file *fd_get(struct task *t, int fd);
 struct file *fdtable_get_file(struct fdtable *ft, int fd, bool *cloexec);
 /* Lowest free descriptor >= min; takes no reference of its own: the table
- * takes over the caller's. -EMFILE. */
+ * takes over the caller's, on success only. -EMFILE; -EINVAL for a min > 0
+ * beyond the limit (F_DUPFD). */
 int fd_install(struct task *t, struct file *f, int min, bool cloexec) MUST_CHECK;
-/* Places f at exactly fd, closing what was there (dup2); as above. */
+/* Places f at exactly fd, closing what was there (dup2); as above. -EBADF. */
 int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec) MUST_CHECK;
 int fd_close(struct task *t, int fd);
 int fd_close_range(struct task *t, unsigned first, unsigned last, bool cloexec_only);
@@ -397,6 +411,12 @@ int fd_set_cloexec(struct task *t, int fd, bool on);
 int fd_get_cloexec(struct task *t, int fd);
 /* The first open descriptor >= fd, or -1 (for /proc/pid/fd). */
 int fdtable_next(struct fdtable *ft, int fd);
+
+/* How many descriptors are open, and the size of the table (/proc/pid/status). */
+unsigned fdtable_count(struct fdtable *ft, unsigned *capacity);
+/* unshare(2) of CLONE_FILES and CLONE_FS. */
+int task_unshare_files(struct task *t) MUST_CHECK;
+int task_unshare_fs(struct task *t) MUST_CHECK;
 
 struct fs_context {
 	struct refcount refs;
@@ -427,6 +447,9 @@ int task_clock_ns(struct task *t, int clock, uint64_t *out);
 int task_clock_res_ns(int clock, uint64_t *out);
 /* Sleeps until the CLOCK_MONOTONIC deadline: 0 or -ERESTARTSYS. */
 int task_sleep(struct task *t, uint64_t deadline_ns);
+/* Sets a limit and what follows from it; the caller has checked permission. */
+void group_set_limit(struct thread_group *g, int resource, const struct krlimit *lim);
+void group_get_limit(struct thread_group *g, int resource, struct krlimit *lim);
 
 /* ---- futex(2) ---- */
 struct futex_request {
@@ -440,6 +463,48 @@ long futex_call(struct task *t, const struct futex_request *req);
 int futex_wake_addr(struct task *t, gva_t addr, int count); /* exit: clear_child_tid */
 void futex_exit_robust(struct task *t);
 
-/* ---- interval and POSIX timers (task/timers.c) ---- */
-void group_timers_destroy(struct thread_group *g); /* exec (POSIX ones), exit */
-void group_timers_task_exit(struct task *t);       /* timers that signal this thread */
+/* restart_syscall(2) of a FUTEX_WAIT with a timeout. */
+long futex_restart(struct task *t);
+/* futex_waitv(2): the index of a woken one, or an error. */
+struct futex_waitv_entry {
+	gva_t addr;
+	uint32_t val;
+	bool is_private;
+};
+#define FUTEX_WAITV_ENTRIES 128
+long futex_waitv_call(struct task *t, const struct futex_waitv_entry *v, unsigned count,
+		      uint64_t deadline_ns);
+
+/* ---- interval timers: which is ITIMER_REAL, VIRTUAL, PROF; value 0: off ---- */
+struct itimer_value {
+	uint64_t value_ns, interval_ns;
+};
+int itimer_get(struct task *t, int which, struct itimer_value *out);
+int itimer_set(struct task *t, int which, const struct itimer_value *val, struct itimer_value *old);
+
+/* ---- POSIX timers of the caller's process, by id: -EINVAL for a wrong one ---- */
+struct posix_timer_spec {
+	int clock;
+	int notify;     /* SIGEV_* */
+	int signo;
+	uint64_t value; /* sigev_value */
+	bool has_event; /* false: as with a NULL sigevent */
+	int32_t tid;    /* SIGEV_THREAD_ID */
+};
+int posix_timer_create(struct task *t, const struct posix_timer_spec *spec, int *id);
+/* is_abs: TIMER_ABSTIME; old may be NULL. */
+int posix_timer_settime(struct task *t, int id, bool is_abs, const struct itimer_value *val,
+			struct itimer_value *old);
+int posix_timer_gettime(struct task *t, int id, struct itimer_value *out);
+int posix_timer_overrun(struct task *t, int id);
+int posix_timer_delete(struct task *t, int id);
+
+/* ---- files that stand for tasks and signals ---- */
+/* signalfd4(2): a new file; -EINVAL for bad flags is the caller's. */
+int signalfd_create(struct task *t, sigmask_t mask, unsigned flags, struct file **out) MUST_CHECK;
+/* Changes the mask; -EINVAL when f is no signalfd. */
+int signalfd_set_mask(struct file *f, sigmask_t mask);
+/* pidfd_open(2): flags PIDFD_NONBLOCK. */
+int pidfd_create(struct task *t, struct thread_group *g, unsigned flags, struct file **out) MUST_CHECK;
+/* The process behind it, with a reference, or NULL when f is no pidfd. */
+struct thread_group *pidfd_group(struct file *f);

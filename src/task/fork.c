@@ -1,0 +1,424 @@
+/*
+ * clone(2): new threads and processes.
+ *
+ * A child is made in steps, each undone when a later one fails; nobody can see
+ * it before child_link(), and after that nothing fails any more:
+ *
+ *	check_flags, check_limits
+ *	child_create     group (own or the caller's), task
+ *	child_share      files, fs, credentials, what is inherited
+ *	child_memory     mm (shared or copied), context, extended state
+ *	child_pidfd      a descriptor for it in the caller's table
+ *	runner_reserve   its host thread
+ *	child_link       numbers, tree, lists: it exists
+ *	runner_run       it runs
+ *
+ * A signal that is pending when the call begins, or a kill before child_link(),
+ * restarts the call: so a signal to a process group never misses a child that
+ * was being made.
+ */
+#include "abi/sched.h"
+#include "abi/signal.h"
+#include "task/internal.h"
+
+#ifndef CAP_SYS_ADMIN
+#define CAP_SYS_ADMIN 21
+#endif
+#ifndef CAP_SYS_RESOURCE
+#define CAP_SYS_RESOURCE 24
+#endif
+#ifndef CLONE_NEWCGROUP
+#define CLONE_NEWCGROUP 0x02000000
+#endif
+
+#define GUEST_TOP ((uint64_t)1 << 47)
+#define CLONE_NAMESPACES                                                                      \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID |         \
+	 CLONE_NEWNET | CLONE_NEWTIME)
+
+static bool has(const struct clone_request *req, uint64_t flag)
+{
+	return (req->flags & flag) == flag;
+}
+
+/* ---- checks ---- */
+
+static int check_namespaces(struct task *t, const struct clone_request *req)
+{
+	if ((req->flags & (CLONE_NEWNS | CLONE_NEWUSER)) && has(req, CLONE_FS))
+		return -EINVAL;
+	if ((req->flags & (CLONE_NEWUSER | CLONE_NEWPID)) && has(req, CLONE_THREAD))
+		return -EINVAL;
+	/* As a kernel built without them. */
+	if (has(req, CLONE_NEWUSER))
+		return -EINVAL;
+	if (req->flags & CLONE_NAMESPACES)
+		return cred_has_cap(t->cred, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+	return 0;
+}
+
+static int check_flags(struct task *t, const struct clone_request *req)
+{
+	if (has(req, CLONE_THREAD) && !has(req, CLONE_SIGHAND))
+		return -EINVAL;
+	if (has(req, CLONE_SIGHAND) && !has(req, CLONE_VM))
+		return -EINVAL;
+	if (has(req, CLONE_SIGHAND) && (req->flags & ABI_CLONE_CLEAR_SIGHAND))
+		return -EINVAL;
+	if (has(req, CLONE_PIDFD) && (req->flags & (CLONE_THREAD | CLONE_DETACHED)))
+		return -EINVAL;
+	if (has(req, CLONE_PIDFD) && has(req, CLONE_PARENT_SETTID) && req->pidfd == req->parent_tid)
+		return -EINVAL;
+	if (req->flags & ABI_CLONE_INTO_CGROUP)
+		return -EINVAL;
+	if (has(req, CLONE_SETTLS) && req->tls >= GUEST_TOP)
+		return -EPERM;
+	if (req->set_tid) {
+		if (req->set_tid < 0 || req->set_tid >= t->kernel->pid_max)
+			return -EINVAL;
+		if (!cred_has_cap(t->cred, CAP_SYS_ADMIN))
+			return -EPERM;
+	}
+	return check_namespaces(t, req);
+}
+
+static int check_limits(struct task *t)
+{
+	uint64_t limit = task_limit(t, RLIMIT_NPROC_NR);
+
+	/* Counting a user's threads is slow; all threads together are an upper
+	 * bound that is at hand. */
+	if (atomic_load(&t->kernel->ntasks) < limit || t->cred->uid == 0 ||
+	    cred_has_cap(t->cred, CAP_SYS_RESOURCE) || cred_has_cap(t->cred, CAP_SYS_ADMIN))
+		return 0;
+	return pid_count(t->kernel, t->cred->uid) >= limit ? -EAGAIN : 0;
+}
+
+/* ---- the parts of a child ---- */
+
+static struct sighand *child_sighand(struct task *t, const struct clone_request *req)
+{
+	struct sighand *sh = t->group->sighand;
+
+	if (has(req, CLONE_SIGHAND)) {
+		refcount_get(&sh->refs);
+		return sh;
+	}
+	sh = sighand_copy(sh);
+	if (sh && (req->flags & ABI_CLONE_CLEAR_SIGHAND)) {
+		mutex_lock(&sh->lock);
+		sighand_reset_locked(sh, false);
+		mutex_unlock(&sh->lock);
+	}
+	return sh;
+}
+
+static int child_group(struct task *t, const struct clone_request *req, struct thread_group **out)
+{
+	struct thread_group *from = t->group, *g;
+	struct sighand *sh = child_sighand(t, req);
+	int r;
+
+	if (!sh)
+		return -ENOMEM;
+	r = group_create(t->kernel, sh, &g);
+	if (r < 0)
+		return r;
+	mutex_lock(&from->lock);
+	for (int i = 0; i < RLIMITS; i++)
+		g->limits[i] = from->limits[i];
+	g->exe = from->exe;
+	if (g->exe)
+		file_get(g->exe);
+	g->oom_score_adj = from->oom_score_adj;
+	g->dumpable = from->dumpable;
+	mutex_unlock(&from->lock);
+	*out = g;
+	return 0;
+}
+
+static void group_abandon(struct thread_group *g)
+{
+	if (g->exe)
+		file_put(g->exe);
+	g->exe = NULL;
+	group_put(g);
+}
+
+static void child_inherit(struct task *t, struct task *child, const struct clone_request *req)
+{
+	for (size_t i = 0; i < sizeof(child->comm); i++)
+		child->comm[i] = t->comm[i];
+	child->regs = t->regs;
+	child->regs.rax = 0;
+	if (req->stack)
+		child->regs.rsp = req->stack;
+	if (has(req, CLONE_SETTLS))
+		child->regs.fs_base = req->tls;
+	child->blocked = t->restore_blocked ? t->saved_blocked : t->blocked;
+	/* A thread, or a child that borrows our memory while we run on, must not
+	 * share our signal stack; a vfork child may: we sleep. */
+	if ((req->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) {
+		child->altstack_base = t->altstack_base;
+		child->altstack_size = t->altstack_size;
+		child->altstack_flags = t->altstack_flags;
+	}
+	if (has(req, CLONE_CHILD_CLEARTID))
+		child->clear_child_tid = req->child_tid;
+	child->no_new_privs = t->no_new_privs;
+	child->timer_slack_ns = t->timer_slack_ns;
+	child->cpu_affinity = t->cpu_affinity;
+	child->nice = t->nice;
+	child->policy = t->policy;
+	child->rt_priority = t->rt_priority;
+}
+
+static int child_share(struct task *t, struct task *child, const struct clone_request *req)
+{
+	int r;
+
+	child_inherit(t, child, req);
+	child->cred = cred_get(t->cred);
+	if (has(req, CLONE_FS))
+		child->fs = fs_context_get(t->fs);
+	else
+		child->fs = fs_context_copy(t->fs);
+	if (!child->fs)
+		return -ENOMEM;
+	if (has(req, CLONE_FILES)) {
+		child->files = fdtable_get(t->files);
+		return 0;
+	}
+	r = fdtable_fork(t->files, &child->files);
+	return r;
+}
+
+static int copy_xstate(struct task *t, struct task *child)
+{
+	uint8_t buf[XSTATE_MAX] __attribute__((aligned(64)));
+	size_t size = platform_xstate_size(t->kernel->platform);
+
+	ASSERT(size <= sizeof(buf));
+	platform_ctx_xstate_get(t->ctx, buf);
+	return platform_ctx_xstate_set(child->ctx, buf, size);
+}
+
+static int child_memory(struct task *t, struct task *child, const struct clone_request *req)
+{
+	int r;
+
+	if (has(req, CLONE_VM)) {
+		mm_get(t->mm);
+		child->mm = t->mm;
+	} else {
+		r = mm_fork(t->mm, &child->mm);
+		if (r < 0)
+			return r;
+	}
+	mm_user_add(child->mm);
+	r = platform_ctx_create(mm_as(child->mm), &child->ctx);
+	if (r < 0)
+		return r == -ESRCH ? -ENOMEM : r;
+	return copy_xstate(t, child);
+}
+
+/* Everything but numbers and names. The group keeps its creator's reference:
+ * it becomes the pid table's. */
+static int child_create(struct task *t, const struct clone_request *req, struct task **out)
+{
+	struct thread_group *g = t->group;
+	struct task *child;
+	int r;
+
+	if (!has(req, CLONE_THREAD)) {
+		r = child_group(t, req, &g);
+		if (r < 0)
+			return r;
+	}
+	r = task_create(t->kernel, g, &child);
+	if (r < 0)
+		goto out_group;
+	r = child_share(t, child, req);
+	if (r == 0)
+		r = child_memory(t, child, req);
+	if (r < 0)
+		goto out_child;
+	*out = child;
+	return 0;
+
+out_child:
+	task_put(child);
+out_group:
+	if (g != t->group)
+		group_abandon(g);
+	return r;
+}
+
+static void child_destroy(struct task *t, struct task *child)
+{
+	struct thread_group *g = child->group;
+
+	if (child->vfork) {
+		vfork_put(child->vfork);
+		child->vfork = NULL;
+	}
+	task_put(child);
+	if (g != t->group)
+		group_abandon(g);
+}
+
+/* ---- pidfd ---- */
+
+/* Puts a descriptor into the caller's table; the child's number comes later. */
+static int child_pidfd(struct task *t, struct task *child, const struct clone_request *req, int *fd)
+{
+	struct file *f;
+	uint32_t value;
+	int r;
+
+	*fd = -1;
+	if (!has(req, CLONE_PIDFD))
+		return 0;
+	r = pidfd_create(t, child->group, 0, &f);
+	if (r < 0)
+		return r;
+	r = fd_install(t, f, 0, true);
+	if (r < 0) {
+		file_put(f);
+		return r;
+	}
+	value = (uint32_t)r;
+	if (mm_copy_out(t->mm, req->pidfd, &value, sizeof(value)) < 0) {
+		(void)fd_close(t, r);
+		return -EFAULT;
+	}
+	*fd = r;
+	return 0;
+}
+
+/* ---- it comes into being ---- */
+
+static void link_process_locked(struct task *t, struct task *child, const struct clone_request *req)
+{
+	struct thread_group *g = child->group, *parent = t->group;
+
+	g->pid = child->tid;
+	g->leader = child;
+	g->exit_signal = req->exit_signal;
+	if (has(req, CLONE_PARENT) && parent->parent) {
+		g->exit_signal = parent->exit_signal;
+		parent = parent->parent;
+	}
+	g->tty = t->group->tty;
+	g->ntasks = 1;
+	list_push_back(&g->tasks, &child->group_link);
+	pid_set_group_locked(g->pid, g);
+	pid_join_locked(g, t->group->pgid, t->group->sid);
+	g->parent = parent;
+	list_push_back(&parent->children, &g->sibling);
+}
+
+static int child_link(struct task *t, struct task *child, const struct clone_request *req)
+{
+	struct thread_group *g = t->group;
+	int r;
+
+	mutex_lock(&pids_lock);
+	r = pid_alloc_locked(t->kernel, req->set_tid, child, &child->tid);
+	if (r < 0)
+		goto out_unlock;
+	group_sighand_lock(g);
+	if (g->exiting || (g->exec_task && g->exec_task != t)) {
+		r = -ERESTARTNOINTR;
+	} else if (has(req, CLONE_THREAD)) {
+		g->ntasks++;
+		list_push_back(&g->tasks, &child->group_link);
+	}
+	group_sighand_unlock(g);
+	if (r < 0)
+		pid_clear_task_locked(child->tid);
+	else if (!has(req, CLONE_THREAD))
+		link_process_locked(t, child, req);
+
+out_unlock:
+	mutex_unlock(&pids_lock);
+	return r;
+}
+
+/* Errors are ignored, as Linux does: the child exists. */
+static void write_tids(struct task *t, struct task *child, const struct clone_request *req)
+{
+	uint32_t tid = (uint32_t)child->tid;
+	int r = 0;
+
+	if (has(req, CLONE_PARENT_SETTID))
+		r = mm_copy_out(t->mm, req->parent_tid, &tid, sizeof(tid));
+	if (has(req, CLONE_CHILD_SETTID))
+		r |= mm_copy_out(child->mm, req->child_tid, &tid, sizeof(tid));
+	(void)r;
+}
+
+static int child_begin(struct task *t, struct task *child, const struct clone_request *req)
+{
+	struct runner *runner;
+	int r, fd;
+
+	r = child_pidfd(t, child, req, &fd);
+	if (r < 0)
+		return r;
+	r = runner_reserve(&runner);
+	if (r < 0)
+		goto out_close;
+	r = child_link(t, child, req);
+	if (r < 0)
+		goto out_runner;
+	write_tids(t, child, req);
+	runner_run(runner, child);
+	return 0;
+
+out_runner:
+	runner_release(runner);
+out_close:
+	if (fd >= 0)
+		(void)fd_close(t, fd);
+	return r;
+}
+
+long task_clone(struct task *t, const struct clone_request *req)
+{
+	struct vfork *v = NULL;
+	struct task *child;
+	int32_t tid;
+	int r;
+
+	r = check_flags(t, req);
+	if (r == 0)
+		r = check_limits(t);
+	if (r < 0)
+		return r;
+	if (signal_is_pending(t))
+		return -ERESTARTNOINTR;
+	r = child_create(t, req, &child);
+	if (r < 0)
+		return r;
+	if (has(req, CLONE_VFORK)) {
+		v = vfork_create();
+		if (!v) {
+			child_destroy(t, child);
+			return -ENOMEM;
+		}
+		child->vfork = vfork_get(v);
+	}
+	task_get(child); /* it may end before we have its number */
+	r = child_begin(t, child, req);
+	tid = child->tid;
+	if (r < 0)
+		child_destroy(t, child);
+	task_put(child);
+	if (v) {
+		if (r == 0)
+			(void)vfork_wait(t, v);
+		vfork_put(v);
+	}
+	return r < 0 ? r : tid;
+}

@@ -1,0 +1,152 @@
+/*
+ * wait4(2) and waitid(2): children that ended, stopped or continued.
+ *
+ * One look goes over the children under pids.lock: a report that is found is
+ * taken (or only read, WNOWAIT) there and then, so that two waiters never get
+ * the same one. If there is none, the waiter sleeps on child_waitq, to which
+ * it was added before the look; whoever makes a report wakes it under
+ * pids.lock.
+ */
+#include "abi/wait.h"
+#include "task/internal.h"
+
+struct wait_request {
+	int which, options;
+	int32_t id;
+	struct wait_result *res;
+};
+
+static bool is_eligible(struct thread_group *child, const struct wait_request *w)
+{
+	if (w->which == P_PID && child->pid != w->id)
+		return false;
+	if (w->which == P_PGID && child->pgid != w->id)
+		return false;
+	/* "Clone" children are those that do not report with SIGCHLD. */
+	return (w->options & (int)__WALL) ||
+	       (child->exit_signal != SIGCHLD) == !!(w->options & (int)__WCLONE);
+}
+
+static void fill_common(struct thread_group *child, struct wait_result *res)
+{
+	const struct cred *c;
+
+	*res = (struct wait_result){ .pid = child->pid };
+	if (child->leader) {
+		c = task_cred_get(child->leader);
+		res->uid = c->uid;
+		cred_put(c);
+	}
+	group_times(child, &res->utime_ns, &res->stime_ns);
+	mutex_lock(&child->lock);
+	res->utime_ns += child->child_utime_ns;
+	res->stime_ns += child->child_stime_ns;
+	res->maxrss = MAX(child->maxrss, child->child_maxrss);
+	mutex_unlock(&child->lock);
+}
+
+static bool take_exit(struct thread_group *child, const struct wait_request *w)
+{
+	struct wait_result *res = w->res;
+
+	if (!child->is_zombie || !(w->options & WEXITED))
+		return false;
+	fill_common(child, res);
+	res->status = child->exit_status;
+	if (WIFSIGNALED(res->status)) {
+		res->code = WCOREDUMP(res->status) ? CLD_DUMPED : CLD_KILLED;
+		res->child_status = WTERMSIG(res->status);
+	} else {
+		res->code = CLD_EXITED;
+		res->child_status = WEXITSTATUS(res->status);
+	}
+	if (!(w->options & WNOWAIT))
+		group_reap_locked(child);
+	return true;
+}
+
+static bool take_stop(struct thread_group *child, const struct wait_request *w)
+{
+	bool found;
+	int signo;
+
+	if (!(w->options & WSTOPPED) || child->is_zombie)
+		return false;
+	group_sighand_lock(child);
+	found = child->stop_complete && !child->stop_reported;
+	signo = child->stop_signo;
+	if (found && !(w->options & WNOWAIT))
+		child->stop_reported = true;
+	group_sighand_unlock(child);
+	if (!found)
+		return false;
+	fill_common(child, w->res);
+	w->res->status = ABI_WAIT_STOPPED(signo);
+	w->res->code = CLD_STOPPED;
+	w->res->child_status = signo;
+	return true;
+}
+
+static bool take_continue(struct thread_group *child, const struct wait_request *w)
+{
+	bool found;
+
+	if (!(w->options & WCONTINUED) || child->is_zombie)
+		return false;
+	group_sighand_lock(child);
+	found = child->continued;
+	if (found && !(w->options & WNOWAIT))
+		child->continued = false;
+	group_sighand_unlock(child);
+	if (!found)
+		return false;
+	fill_common(child, w->res);
+	w->res->status = ABI_WAIT_CONTINUED;
+	w->res->code = CLD_CONTINUED;
+	w->res->child_status = SIGCONT;
+	return true;
+}
+
+/* 1: *res is filled; 0: nothing yet; -ECHILD. */
+static int wait_look(struct thread_group *g, const struct wait_request *w)
+{
+	struct wait_request own = *w;
+	int r = -ECHILD;
+
+	mutex_lock(&pids_lock);
+	if (own.which == P_PGID && own.id == 0)
+		own.id = g->pgid;
+	list_for_each(child, &g->children, struct thread_group, sibling) {
+		if (!is_eligible(child, &own))
+			continue;
+		r = 0;
+		if (take_exit(child, &own) || take_stop(child, &own) || take_continue(child, &own)) {
+			r = 1;
+			break;
+		}
+	}
+	mutex_unlock(&pids_lock);
+	return r;
+}
+
+int task_wait(struct task *t, int which, int32_t id, int options, struct wait_result *res)
+{
+	const struct wait_request w = { .which = which, .id = id, .options = options, .res = res };
+	struct thread_group *g = t->group;
+	struct waitq_entry e;
+	int r;
+
+	waitq_entry_init(&e, &t->waiter, EV_IN);
+	waitq_add(&g->child_waitq, &e);
+	for (;;) {
+		waiter_prepare(&t->waiter);
+		r = wait_look(g, &w);
+		if (r != 0 || (options & WNOHANG))
+			break;
+		r = waiter_wait(&t->waiter, PARK_FOREVER);
+		if (r < 0)
+			break;
+	}
+	waitq_remove(&g->child_waitq, &e);
+	return r;
+}
