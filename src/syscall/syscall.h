@@ -23,23 +23,45 @@ enum syscall_status {
 	SYSCALL_REFUSED, /* always `refusal`; note says why */
 };
 
-/* How --strace prints an argument; after the call for the out ones. */
+/* How --strace prints an argument. Those named _OUT, and what a call fills in
+ * by its nature, are printed after the call and only when it succeeded. */
+/* clang-format off */
 enum arg_kind {
-	ARG_NONE, ARG_INT, ARG_UINT, ARG_HEX, ARG_OCT, ARG_LONG, ARG_PTR, ARG_FD, ARG_DIRFD,
-	ARG_STR, ARG_PATH, ARG_BUF_IN, ARG_BUF_OUT, ARG_SIZE, ARG_OFF, ARG_OPEN_FLAGS, ARG_MODE,
-	ARG_PROT, ARG_MAP_FLAGS, ARG_SIGNO, ARG_SIGSET, ARG_SIGACTION, ARG_CLONE_FLAGS,
-	ARG_TIMESPEC, ARG_TIMEVAL, ARG_STAT, ARG_ARGV, ARG_FUTEX_OP, ARG_AT_FLAGS, ARG_WHENCE,
-	ARG_CLOCK, ARG_IOCTL, ARG_FCNTL, ARG_PRCTL, ARG_RLIMIT, ARG_WAIT_STATUS, ARG_PIPE_FDS,
-	ARG_IOVEC, ARG_FAMILY, ARG_SOCKTYPE, ARG_ADVICE, ARG_PID, ARG_UID,
+	ARG_NONE,
+	/* numbers */
+	ARG_INT, ARG_UINT, ARG_HEX, ARG_OCT, ARG_LONG, ARG_PTR, ARG_SIZE, ARG_OFF, ARG_PID, ARG_UID,
+	ARG_DEV, ARG_MODE, ARG_FD, ARG_DIRFD, ARG_SIGNO, ARG_IOCTL, ARG_FCNTL_ARG,
+	/* text and bytes; the next argument is the size, but for STR and PATH */
+	ARG_STR, ARG_PATH, ARG_STR_IN, ARG_STR_OUT, ARG_BUF_IN, ARG_BUF_OUT,
+	/* one of several names */
+	ARG_WHENCE, ARG_CLOCK, ARG_FCNTL, ARG_PRCTL, ARG_ARCH_PRCTL, ARG_RLIMIT, ARG_FAMILY,
+	ARG_ADVICE, ARG_FADVICE, ARG_FUTEX_OP, ARG_SIG_HOW, ARG_EPOLL_OP, ARG_ITIMER,
+	ARG_SCHED_POLICY, ARG_SOCKLEVEL, ARG_WAIT_TYPE,
+	/* flags */
+	ARG_OPEN_FLAGS, ARG_PROT, ARG_MAP_FLAGS, ARG_CLONE_FLAGS, ARG_AT_FLAGS, ARG_ACCESS,
+	ARG_SOCKTYPE, ARG_MSG_FLAGS, ARG_WAIT_OPTIONS, ARG_FLOCK_OP, ARG_MREMAP_FLAGS,
+	ARG_MSYNC_FLAGS, ARG_MOUNT_FLAGS, ARG_UMOUNT_FLAGS, ARG_TIMER_FLAGS, ARG_FILE_FLAGS,
+	ARG_EVENTFD_FLAGS, ARG_RENAME_FLAGS, ARG_RWF, ARG_MEMFD_FLAGS, ARG_SPLICE_FLAGS,
+	ARG_CLOSE_RANGE_FLAGS, ARG_FALLOC_MODE, ARG_STATX_MASK,
+	/* structures */
+	ARG_SIGSET, ARG_SIGSET_OUT, ARG_SIGACTION, ARG_SIGACTION_OUT, ARG_SIGEVENT,
+	ARG_TIMESPEC, ARG_TIMESPEC_OUT, ARG_TIMESPECS, ARG_TIMEVAL, ARG_TIMEVAL_OUT, ARG_TIMEVALS,
+	ARG_ITIMERSPEC, ARG_ITIMERSPEC_OUT, ARG_ITIMERVAL, ARG_ITIMERVAL_OUT,
+	ARG_STAT, ARG_STATX, ARG_STATFS, ARG_UTSNAME, ARG_RLIMIT_IN, ARG_RLIMIT_OUT,
+	ARG_ARGV, ARG_ENVP, ARG_IOVEC, ARG_IOVEC_OUT, ARG_PIPE_FDS, ARG_INT_OUT, ARG_WAIT_STATUS,
+	ARG_POLLFDS, ARG_FDSET, ARG_EPOLL_EVENT, ARG_EPOLL_OUT, ARG_SOCKADDR, ARG_SOCKADDR_OUT,
+	ARG_MSGHDR, ARG_MSGHDR_OUT, ARG_CLONE_ARGS, ARG_OPEN_HOW, ARG_DIRENTS,
+	ARG_KINDS,
 };
+/* clang-format on */
 
 struct syscall_entry {
 	const char *name;
-	syscall_fn fn;          /* NULL: refused */
+	syscall_fn fn; /* NULL: refused */
 	uint8_t nargs;
-	uint8_t args[6];        /* enum arg_kind */
-	uint8_t status;         /* enum syscall_status */
-	int refusal;            /* errno, for SYSCALL_REFUSED */
+	uint8_t args[6]; /* enum arg_kind */
+	uint8_t status;  /* enum syscall_status */
+	int refusal;     /* errno, for SYSCALL_REFUSED */
 	const char *note;
 };
 
@@ -52,6 +74,9 @@ extern const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE];
 
 /* task_ops.syscall. */
 void syscall_dispatch(struct task *t, int64_t nr);
+
+/* The table as docs/syscalls.md, a line at a time. */
+void syscall_table_markdown(void (*emit)(const char *line, void *arg), void *arg);
 
 /* Helpers that every family uses (util.c). Paths: copied once into buf (4096);
  * -EFAULT, -ENAMETOOLONG, -ENOENT when empty and not allowed. */

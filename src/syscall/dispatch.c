@@ -1,0 +1,65 @@
+/*
+ * The way of every system call: count it, find its row, call its handler, put
+ * the result into rax. Restart codes are left there for signal_deliver(), which
+ * knows from t->sysno that a call was made.
+ *
+ * A number outside the table, negative or with the x32 bit, is -ENOSYS, as are
+ * numbers without a row.
+ */
+#include "abi/errno.h"
+#include "syscall/stats.h"
+#include "syscall/strace.h"
+#include "syscall/syscall.h"
+
+struct kernel_stats kernel_stats;
+
+static long syscall_refuse(const struct syscall_entry *e)
+{
+	return e->refusal ? -e->refusal : -ENOSYS;
+}
+
+static inline long syscall_call(const struct syscall_entry *e, struct task *t,
+				const struct sysargs *args)
+{
+	return likely(e->fn != NULL) ? e->fn(t, args) : syscall_refuse(e);
+}
+
+static COLD __attribute__((noinline)) long syscall_call_traced(const struct syscall_entry *e,
+							       struct task *t, int64_t nr,
+							       const struct sysargs *args)
+{
+	struct strace_line line;
+	long ret;
+
+	strace_enter(&line, t, nr, args);
+	ret = syscall_call(e, t, args);
+	strace_leave(&line, t, nr, args, ret);
+	return ret;
+}
+
+static const struct syscall_entry *syscall_find(int64_t nr)
+{
+	static const struct syscall_entry none = { .refusal = ENOSYS };
+
+	if (unlikely((uint64_t)nr >= SYSCALL_TABLE_SIZE)) {
+		atomic_fetch_add_explicit(&kernel_stats.syscalls_unknown, 1, memory_order_relaxed);
+		return &none;
+	}
+	atomic_fetch_add_explicit(&kernel_stats.syscalls[nr], 1, memory_order_relaxed);
+	return &syscall_table[nr];
+}
+
+void syscall_dispatch(struct task *t, int64_t nr)
+{
+	const struct guest_regs *r = &t->regs;
+	const struct sysargs args = { { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
+	const struct syscall_entry *e = syscall_find(nr);
+	long ret;
+
+	if (unlikely(strace_enabled))
+		ret = syscall_call_traced(e, t, nr, &args);
+	else
+		ret = syscall_call(e, t, &args);
+	lock_assert_none_held("the end of a system call");
+	t->regs.rax = (uint64_t)ret;
+}
