@@ -267,9 +267,8 @@ static void take_cred(struct task *t, const struct cred *new_cred)
 	old = t->cred;
 	t->cred = new_cred;
 	mutex_unlock(&t->cred_lock);
-	t->pdeath_signal = old->euid == new_cred->euid && old->egid == new_cred->egid ?
-				   t->pdeath_signal :
-				   0;
+	t->pdeath_signal =
+		old->euid == new_cred->euid && old->egid == new_cred->egid ? t->pdeath_signal : 0;
 	cred_put(old);
 }
 

@@ -28,12 +28,12 @@
 struct fdtable {
 	struct refcount refs;
 	struct mutex lock;
-	struct file **files;     /* [f] */
-	uint64_t *open;          /* [f] */
-	uint64_t *cloexec;       /* [f] */
-	unsigned capacity;       /* [f] a multiple of 64 */
-	unsigned lowest;         /* [f] */
-	unsigned count;          /* [f] */
+	struct file **files; /* [f] */
+	uint64_t *open;      /* [f] */
+	uint64_t *cloexec;   /* [f] */
+	unsigned capacity;   /* [f] a multiple of 64 */
+	unsigned lowest;     /* [f] */
+	unsigned count;      /* [f] */
 	struct file *inline_files[FDS_INLINE];
 	uint64_t inline_open, inline_cloexec;
 };
@@ -154,7 +154,8 @@ static int copy_locked(struct fdtable *ft, struct fdtable *copy)
 	memcpy(copy->cloexec, ft->cloexec, words * sizeof(*ft->cloexec));
 	copy->lowest = ft->lowest;
 	copy->count = ft->count;
-	for (size_t fd = 0; (fd = bitmap_find_set(ft->open, ft->capacity, fd)) < ft->capacity; fd++) {
+	for (size_t fd = 0; (fd = bitmap_find_set(ft->open, ft->capacity, fd)) < ft->capacity;
+	     fd++) {
 		copy->files[fd] = ft->files[fd];
 		file_get(ft->files[fd]);
 	}

@@ -32,8 +32,8 @@
 #endif
 
 #define GUEST_TOP ((uint64_t)1 << 47)
-#define CLONE_NAMESPACES                                                                      \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID |         \
+#define CLONE_NAMESPACES                                                              \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | \
 	 CLONE_NEWNET | CLONE_NEWTIME)
 
 static bool has(const struct clone_request *req, uint64_t flag)
@@ -373,6 +373,8 @@ static int child_begin(struct task *t, struct task *child, const struct clone_re
 	if (r < 0)
 		goto out_runner;
 	write_tids(t, child, req);
+	if (!has(req, CLONE_THREAD))
+		group_cpu_watch(child->group);
 	runner_run(runner, child);
 	return 0;
 

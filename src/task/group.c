@@ -44,7 +44,7 @@ void sighand_put(struct sighand *sh)
 /* An exec may replace a shared sighand while we wait for its lock. The new one
  * holds a reference on the old one, so looking at it is safe as long as the
  * group lives. */
-struct sighand *group_sighand_lock(struct thread_group *g)
+LOCKS_UNCHECKED struct sighand *group_sighand_lock(struct thread_group *g)
 {
 	for (;;) {
 		struct sighand *sh = READ_ONCE(g->sighand);
@@ -56,7 +56,7 @@ struct sighand *group_sighand_lock(struct thread_group *g)
 	}
 }
 
-void group_sighand_unlock(struct thread_group *g)
+LOCKS_UNCHECKED void group_sighand_unlock(struct thread_group *g)
 {
 	mutex_unlock(&g->sighand->lock);
 }

@@ -9,10 +9,10 @@ extern struct mutex pids_lock; /* [P] */
 
 /* Everything known under one number. */
 struct pid {
-	struct ivnode node;          /* [P] [nr, nr + 1) */
-	struct task *task;           /* [P] the thread with this tid */
-	struct thread_group *group;  /* [P] the process with this pid */
-	struct list pgrp, session;   /* [P] members */
+	struct ivnode node;         /* [P] [nr, nr + 1) */
+	struct task *task;          /* [P] the thread with this tid */
+	struct thread_group *group; /* [P] the process with this pid */
+	struct list pgrp, session;  /* [P] members */
 };
 
 int pid_alloc_locked(struct kernel *k, int32_t want, struct task *t, int32_t *nr) MUST_CHECK;
@@ -76,14 +76,13 @@ struct sigqueue_entry {
 };
 
 /* Signals that a fault of the thread itself raises: delivered first. */
-#define SIGMASK_SYNC                                                                         \
+#define SIGMASK_SYNC                                                                            \
 	(sigbit(SIGSEGV) | sigbit(SIGBUS) | sigbit(SIGILL) | sigbit(SIGTRAP) | sigbit(SIGFPE) | \
 	 sigbit(SIGSYS))
 #define SIGMASK_STOP (sigbit(SIGSTOP) | sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU))
-#define SIGMASK_CORE                                                                        \
-	(sigbit(SIGQUIT) | sigbit(SIGILL) | sigbit(SIGTRAP) | sigbit(SIGABRT) |             \
-	 sigbit(SIGFPE) | sigbit(SIGSEGV) | sigbit(SIGBUS) | sigbit(SIGSYS) |               \
-	 sigbit(SIGXCPU) | sigbit(SIGXFSZ))
+#define SIGMASK_CORE                                                                             \
+	(sigbit(SIGQUIT) | sigbit(SIGILL) | sigbit(SIGTRAP) | sigbit(SIGABRT) | sigbit(SIGFPE) | \
+	 sigbit(SIGSEGV) | sigbit(SIGBUS) | sigbit(SIGSYS) | sigbit(SIGXCPU) | sigbit(SIGXFSZ))
 /* What SIG_DFL ignores. */
 #define SIGMASK_IGNORE (sigbit(SIGCONT) | sigbit(SIGCHLD) | sigbit(SIGWINCH) | sigbit(SIGURG))
 
@@ -100,6 +99,8 @@ void sigqueue_take(struct sigqueue *q, struct thread_group *g, int signo, struct
 /* Takes the first entry that a fault of the thread raised; 0 none. */
 int sigqueue_take_fault(struct sigqueue *q, struct thread_group *g, sigmask_t set,
 			struct ksiginfo *info);
+/* Takes back an entry that a timer owns. */
+void sigqueue_remove_timer(struct sigqueue *q, struct sigqueue_entry *e);
 /* Throws away everything in mask. */
 void sigqueue_remove(struct sigqueue *q, struct thread_group *g, sigmask_t mask);
 void sigqueue_flush(struct sigqueue *q, struct thread_group *g);
@@ -134,15 +135,18 @@ bool signal_is_ignored_locked(struct thread_group *g, int signo);
 bool signal_stop_check_locked(struct thread_group *g);
 void signal_report_stop(struct thread_group *g, int code);
 
-/* ---- timers.c ---- */
+/* ---- posix_timer.c ---- */
 
 /* A timer's signal was taken off the queue: counts overruns, arms it again. */
 void posix_timer_delivered_locked(struct posix_timer *pt, struct ksiginfo *info);
-void group_timers_destroy(struct thread_group *g); /* POSIX ones: exec, exit */
-void group_itimers_init(struct thread_group *g);
-void group_itimers_stop(struct thread_group *g);   /* exit */
+void group_timers_destroy(struct thread_group *g); /* exec, exit. => no lock */
 void group_timers_task_exit(struct task *t);       /* timers that signal this thread */
-/* The CPU limit changed: watch it. */
+
+/* ---- itimer.c ---- */
+
+void group_itimers_init(struct thread_group *g);
+void group_itimers_stop(struct thread_group *g); /* exit */
+/* The CPU limit may have changed: watch it. */
 void group_cpu_watch(struct thread_group *g);
 
 /* ---- usage.c ---- */
@@ -165,7 +169,8 @@ bool fdtable_is_shared(struct fdtable *ft);
 /* ---- sigframe.c ---- */
 
 /* Pushes a frame for the handler; -EFAULT when the stack cannot hold it. */
-int sigframe_push(struct task *t, const struct k_sigaction *act, const struct ksiginfo *info) MUST_CHECK;
+int sigframe_push(struct task *t, const struct k_sigaction *act, const struct ksiginfo *info)
+	MUST_CHECK;
 bool sigframe_on_altstack(const struct task *t, uint64_t sp);
 /* The extended state of one thread, for a copy on the stack. */
 #define XSTATE_MAX 12288

@@ -26,11 +26,11 @@
 enum { RUNNER_WAIT, RUNNER_TASK, RUNNER_QUIT };
 
 struct runner {
-	struct list link;        /* [runners] on runners_idle */
-	atomic_uint word;        /* RUNNER_*; pairs with the park in runner_await() */
-	struct task *task;       /* set before RUNNER_TASK; reference */
-	atomic_uint tid;         /* of the host thread */
-	atomic_ulong cpu_base;   /* CPU time of the thread's earlier tasks, ns */
+	struct list link;      /* [runners] on runners_idle */
+	atomic_uint word;      /* RUNNER_*; pairs with the park in runner_await() */
+	struct task *task;     /* set before RUNNER_TASK; reference */
+	atomic_uint tid;       /* of the host thread */
+	atomic_ulong cpu_base; /* CPU time of the thread's earlier tasks, ns */
 };
 
 static POOL_DEFINE(runner_pool, struct runner);

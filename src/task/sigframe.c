@@ -250,13 +250,29 @@ static void save_regs(const struct task *t, struct abi_sigcontext *sc)
 	const struct guest_regs *r = &t->regs;
 
 	*sc = (struct abi_sigcontext){
-		.r8 = r->r8,   .r9 = r->r9,   .r10 = r->r10, .r11 = r->r11,
-		.r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15,
-		.rdi = r->rdi, .rsi = r->rsi, .rbp = r->rbp, .rbx = r->rbx,
-		.rdx = r->rdx, .rax = r->rax, .rcx = r->rcx, .rsp = r->rsp,
-		.rip = r->rip, .eflags = r->rflags,
-		.cs = r->cs, .ss = r->ss,
-		.err = t->error_code, .trapno = t->trapno, .cr2 = t->fault_addr,
+		.r8 = r->r8,
+		.r9 = r->r9,
+		.r10 = r->r10,
+		.r11 = r->r11,
+		.r12 = r->r12,
+		.r13 = r->r13,
+		.r14 = r->r14,
+		.r15 = r->r15,
+		.rdi = r->rdi,
+		.rsi = r->rsi,
+		.rbp = r->rbp,
+		.rbx = r->rbx,
+		.rdx = r->rdx,
+		.rax = r->rax,
+		.rcx = r->rcx,
+		.rsp = r->rsp,
+		.rip = r->rip,
+		.eflags = r->rflags,
+		.cs = r->cs,
+		.ss = r->ss,
+		.err = t->error_code,
+		.trapno = t->trapno,
+		.cr2 = t->fault_addr,
 	};
 }
 

@@ -45,8 +45,8 @@ bool signal_pending_locked(struct task *t)
 	struct thread_group *g = t->group;
 
 	mutex_assert_held(&g->sighand->lock);
-	return g->exiting || (g->exec_task && g->exec_task != t) || g->stopped ||
-	       g->cont_notify || deliverable_locked(t);
+	return g->exiting || (g->exec_task && g->exec_task != t) || g->stopped || g->cont_notify ||
+	       deliverable_locked(t);
 }
 
 void signal_recalc_locked(struct task *t)

@@ -114,6 +114,18 @@ int sigqueue_take_fault(struct sigqueue *q, struct thread_group *g, sigmask_t se
 	return 0;
 }
 
+void sigqueue_remove_timer(struct sigqueue *q, struct sigqueue_entry *e)
+{
+	if (list_empty(&e->link))
+		return;
+	list_del(&e->link);
+	list_for_each(other, &q->entries, struct sigqueue_entry, link) {
+		if (other->info.signo == e->info.signo)
+			return;
+	}
+	q->set &= ~sigbit(e->info.signo);
+}
+
 void sigqueue_remove(struct sigqueue *q, struct thread_group *g, sigmask_t mask)
 {
 	if (!(q->set & mask))

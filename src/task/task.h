@@ -218,7 +218,8 @@ struct thread_group {
 
 	struct mutex lock;
 	struct krlimit limits[RLIMITS];    /* [g] */
-	struct ktimer itimer_real;         /* [g] */
+	struct ktimer itimer_real;         /* ITIMER_REAL: the alarm itself, */
+	uint64_t itimer_real_deadline_ns;  /* [g] when it is due; 0: off */
 	uint64_t itimer_real_interval_ns;  /* [g] */
 	struct cpu_itimer {
 		uint64_t expires_ns, interval_ns; /* on the CPU clock; 0: off */

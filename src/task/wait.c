@@ -120,7 +120,8 @@ static int wait_look(struct thread_group *g, const struct wait_request *w)
 		if (!is_eligible(child, &own))
 			continue;
 		r = 0;
-		if (take_exit(child, &own) || take_stop(child, &own) || take_continue(child, &own)) {
+		if (take_exit(child, &own) || take_stop(child, &own) ||
+		    take_continue(child, &own)) {
 			r = 1;
 			break;
 		}

@@ -1,0 +1,888 @@
+/*
+ * futex(2). A waiter hangs in the bucket of its key (mm_futex_key: memory object
+ * and offset) until somebody takes it out.
+ *
+ * No wake is lost, because comparing and queueing is one step under the
+ * bucket's lock, and so is taking out:
+ *
+ *	waiter                                 waker
+ *	waiter_prepare()        (A)            the guest changes the word
+ *	lock bucket                            futex(WAKE): lock bucket
+ *	  word != val? leave, EAGAIN             take waiters out, woken = true (C)
+ *	  queue                 (B)            unlock
+ *	unlock                                 waiter_wake()                    (D)
+ *	sleep until woken
+ *
+ * If the waker's section comes first, the waiter reads the changed word (the
+ * guest wrote it before the call, and the lock orders them). If it comes
+ * second, it finds the waiter queued at (B), and the wake (D) comes after (A):
+ * the sleep ends at once. (D) happens outside the lock with a reference on the
+ * task: the futex_waiter, on the waiter's stack, may be gone after (C).
+ *
+ * PI futexes: the word holds the owner's tid; waiters queue in order of arrival,
+ * and the unlock hands the word to the first. Priorities are not inherited:
+ * nothing here is scheduled by priority. FUTEX_WAIT_REQUEUE_PI is -ENOSYS.
+ *
+ * Locks: LOCK_FUTEX (one bucket; two by address), inside which guest memory is
+ * read and changed.
+ */
+#include <stdlib.h>
+
+#include "abi/futex.h"
+#include "base/hash.h"
+#include "task/internal.h"
+
+#define BUCKETS 256
+#define WAKE_BATCH 32
+
+struct bucket {
+	struct mutex lock;
+	struct list waiters; /* struct futex_waiter, in order of arrival */
+} __attribute__((aligned(64)));
+
+struct futex_waiter {
+	struct list link;              /* [bucket] */
+	struct bucket *_Atomic bucket; /* changed under both locks by a requeue */
+	struct futex_key key;          /* [bucket] */
+	uint32_t bitset;
+	struct task *task;
+	atomic_bool woken; /* taken out: pairs (C) with the waiter's loop */
+	bool is_pi;
+	gva_t pi_addr;     /* the word, in the waiter's memory */
+	uint32_t pi_owner; /* [bucket] tid that it waits for */
+};
+
+/* Tasks to wake when no lock is held. */
+struct wake_batch {
+	struct task *task[WAKE_BATCH];
+	unsigned count;
+};
+
+static struct bucket buckets[BUCKETS];
+static atomic_uint buckets_ready;
+static struct mutex buckets_init_lock = MUTEX_INIT(LOCK_FUTEX);
+static atomic_uint npi_waiters; /* lets exits skip the search */
+
+/* ---- buckets ---- */
+
+static void buckets_init(void)
+{
+	if (likely(atomic_load_explicit(&buckets_ready, memory_order_acquire)))
+		return;
+	mutex_lock(&buckets_init_lock);
+	if (!atomic_load(&buckets_ready)) {
+		for (size_t i = 0; i < BUCKETS; i++) {
+			mutex_init(&buckets[i].lock, LOCK_FUTEX);
+			list_init(&buckets[i].waiters);
+		}
+		atomic_store(&buckets_ready, 1);
+	}
+	mutex_unlock(&buckets_init_lock);
+}
+
+static struct bucket *bucket_of(const struct futex_key *key)
+{
+	uint64_t h =
+		hash_u64((uint64_t)(uintptr_t)key->object ^ key->offset * 0x9e3779b97f4a7c15ull);
+
+	return &buckets[h % BUCKETS];
+}
+
+LOCKS_UNCHECKED static void lock_two(struct bucket *a, struct bucket *b)
+{
+	if (a > b) {
+		struct bucket *tmp = a;
+
+		a = b;
+		b = tmp;
+	}
+	mutex_lock(&a->lock);
+	if (a != b)
+		mutex_lock_nested(&b->lock);
+}
+
+LOCKS_UNCHECKED static void unlock_two(struct bucket *a, struct bucket *b)
+{
+	mutex_unlock(&a->lock);
+	if (a != b)
+		mutex_unlock(&b->lock);
+}
+
+static bool key_equal(const struct futex_key *a, const struct futex_key *b)
+{
+	return a->object == b->object && a->offset == b->offset && a->shared == b->shared;
+}
+
+static int get_key(struct task *t, gva_t addr, bool is_private, struct futex_key *key)
+{
+	buckets_init();
+	if (addr & 3)
+		return -EINVAL;
+	return mm_futex_key(t->mm, addr, is_private, key);
+}
+
+/* ---- waking ---- */
+
+static void batch_add(struct wake_batch *b, struct task *t)
+{
+	ASSERT(b->count < WAKE_BATCH);
+	task_get(t);
+	b->task[b->count++] = t;
+}
+
+static void batch_flush(struct wake_batch *b)
+{
+	for (unsigned i = 0; i < b->count; i++) {
+		waiter_wake(&b->task[i]->waiter);
+		task_put(b->task[i]);
+	}
+	b->count = 0;
+}
+
+/* Takes w out; its memory is not ours any more. */
+static void take_out(struct futex_waiter *w, struct wake_batch *b)
+{
+	batch_add(b, w->task);
+	list_del(&w->link);
+	atomic_store_explicit(&w->woken, true, memory_order_release); /* (C) */
+}
+
+/* At most max, and as many as the batch holds. -EINVAL: a PI waiter is there. */
+static int wake_locked(struct bucket *bucket, const struct futex_key *key, uint32_t bitset, int max,
+		       struct wake_batch *b)
+{
+	int n = 0;
+
+	list_for_each_safe(w, tmp, &bucket->waiters, struct futex_waiter, link) {
+		if (n >= max || b->count == WAKE_BATCH)
+			break;
+		if (!key_equal(&w->key, key) || !(w->bitset & bitset))
+			continue;
+		if (w->is_pi)
+			return -EINVAL;
+		take_out(w, b);
+		n++;
+	}
+	return n;
+}
+
+static int wake_key(const struct futex_key *key, uint32_t bitset, int max)
+{
+	struct bucket *bucket = bucket_of(key);
+	struct wake_batch b = { .count = 0 };
+	int n = 0, r;
+	bool full;
+
+	do {
+		mutex_lock(&bucket->lock);
+		r = wake_locked(bucket, key, bitset, max - n, &b);
+		mutex_unlock(&bucket->lock);
+		full = b.count == WAKE_BATCH;
+		batch_flush(&b);
+		if (r < 0)
+			return n ? n : r;
+		n += r;
+	} while (full && n < max);
+	return n;
+}
+
+static long futex_wake(struct task *t, const struct futex_request *req, uint32_t bitset)
+{
+	struct futex_key key;
+	int r;
+
+	if (!bitset)
+		return -EINVAL;
+	r = get_key(t, req->addr, req->is_private, &key);
+	if (r < 0)
+		return r;
+	/* A count of 0 or less wakes one, as Linux always did. */
+	return wake_key(&key, bitset, MAX((int)req->val, 1));
+}
+
+int futex_wake_addr(struct task *t, gva_t addr, int count)
+{
+	struct futex_key key;
+	int r = get_key(t, addr, false, &key);
+
+	return r < 0 ? r : wake_key(&key, FUTEX_BITSET_MATCH_ANY, count);
+}
+
+/* ---- waiting ---- */
+
+static void waiter_setup(struct futex_waiter *w, struct task *t, uint32_t bitset)
+{
+	*w = (struct futex_waiter){ .task = t, .bitset = bitset };
+	list_init(&w->link);
+}
+
+static void queue_locked(struct bucket *bucket, struct futex_waiter *w)
+{
+	atomic_store(&w->bucket, bucket);
+	list_push_back(&bucket->waiters, &w->link);
+}
+
+/* Compares and queues: 0, -EAGAIN, -EFAULT. */
+static int queue_if_equal(struct task *t, struct futex_waiter *w, gva_t addr, uint32_t val)
+{
+	struct bucket *bucket = bucket_of(&w->key);
+	uint32_t now;
+	int r;
+
+	mutex_lock(&bucket->lock);
+	r = mm_load32(t->mm, addr, &now);
+	if (r == 0 && now != val)
+		r = -EAGAIN;
+	if (r == 0)
+		queue_locked(bucket, w); /* (B) */
+	mutex_unlock(&bucket->lock);
+	return r;
+}
+
+/* The bucket in which w is, locked; a requeue may move it while we wait. */
+LOCKS_UNCHECKED static struct bucket *lock_bucket_of(struct futex_waiter *w)
+{
+	for (;;) {
+		struct bucket *bucket = atomic_load(&w->bucket);
+
+		mutex_lock(&bucket->lock);
+		if (bucket == atomic_load(&w->bucket))
+			return bucket;
+		mutex_unlock(&bucket->lock);
+	}
+}
+
+/* Leaves the queue; true: somebody had taken it out before. */
+LOCKS_UNCHECKED static bool unqueue(struct futex_waiter *w)
+{
+	struct bucket *bucket;
+
+	if (atomic_load_explicit(&w->woken, memory_order_acquire))
+		return true;
+	bucket = lock_bucket_of(w);
+	list_del(&w->link);
+	mutex_unlock(&bucket->lock);
+	return atomic_load(&w->woken);
+}
+
+/* After the queueing: sleeps. 0, -ETIMEDOUT, -ERESTARTSYS. The preparation (A)
+ * came before the queueing. */
+static int wait_woken(struct task *t, struct futex_waiter *w, uint64_t deadline_ns)
+{
+	int r = 0;
+
+	while (!atomic_load_explicit(&w->woken, memory_order_acquire)) {
+		r = waiter_wait(&t->waiter, deadline_ns);
+		if (r < 0)
+			break;
+		waiter_prepare(&t->waiter);
+	}
+	return unqueue(w) ? 0 : r;
+}
+
+static int wait_once(struct task *t, gva_t addr, bool is_private, uint32_t val, uint32_t bitset,
+		     uint64_t deadline_ns)
+{
+	struct futex_waiter w;
+	int r;
+
+	waiter_setup(&w, t, bitset);
+	r = get_key(t, addr, is_private, &w.key);
+	if (r < 0)
+		return r;
+	waiter_prepare(&t->waiter); /* (A) */
+	r = queue_if_equal(t, &w, addr, val);
+	return r < 0 ? r : wait_woken(t, &w, deadline_ns);
+}
+
+static long futex_wait(struct task *t, const struct futex_request *req, uint32_t bitset)
+{
+	int r;
+
+	if (!bitset)
+		return -EINVAL;
+	r = wait_once(t, req->addr, req->is_private, req->val, bitset, req->deadline_ns);
+	if (r != -ERESTARTSYS || req->deadline_ns == PARK_FOREVER)
+		return r;
+	t->restart = (struct restart_block){
+		.kind = RESTART_FUTEX,
+		.deadline_ns = req->deadline_ns,
+		.arg = { req->addr, req->val, bitset, req->is_private },
+	};
+	return -ERESTART_RESTARTBLOCK;
+}
+
+long futex_restart(struct task *t)
+{
+	const struct restart_block rb = t->restart;
+	struct futex_request req = { .addr = rb.arg[0],
+				     .val = (uint32_t)rb.arg[1],
+				     .is_private = rb.arg[3],
+				     .deadline_ns = rb.deadline_ns };
+
+	return futex_wait(t, &req, (uint32_t)rb.arg[2]);
+}
+
+/* ---- futex_waitv ---- */
+
+/* Leaves all queues; the last one that was woken, or -1. */
+static int waitv_leave(struct futex_waiter *w, unsigned count)
+{
+	int woken = -1;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (unqueue(&w[i]))
+			woken = (int)i;
+	}
+	return woken;
+}
+
+static bool waitv_any(struct futex_waiter *w, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (atomic_load_explicit(&w[i].woken, memory_order_acquire))
+			return true;
+	}
+	return false;
+}
+
+static long waitv_queued(struct task *t, const struct futex_waitv_entry *v, struct futex_waiter *w,
+			 unsigned count, uint64_t deadline_ns)
+{
+	unsigned queued;
+	int r = 0, woken;
+
+	waiter_prepare(&t->waiter);
+	for (queued = 0; queued < count; queued++) {
+		r = queue_if_equal(t, &w[queued], v[queued].addr, v[queued].val);
+		if (r < 0)
+			break;
+	}
+	while (r == 0 && !waitv_any(w, count)) {
+		r = waiter_wait(&t->waiter, deadline_ns);
+		if (r == 0)
+			waiter_prepare(&t->waiter);
+	}
+	woken = waitv_leave(w, queued);
+	return woken >= 0 ? woken : r;
+}
+
+long futex_waitv_call(struct task *t, const struct futex_waitv_entry *v, unsigned count,
+		      uint64_t deadline_ns)
+{
+	struct futex_waiter *w;
+	long r = 0;
+
+	if (count == 0 || count > FUTEX_WAITV_ENTRIES)
+		return -EINVAL;
+	w = calloc(count, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		waiter_setup(&w[i], t, FUTEX_BITSET_MATCH_ANY);
+		r = get_key(t, v[i].addr, v[i].is_private, &w[i].key);
+	}
+	if (r == 0)
+		r = waitv_queued(t, v, w, count, deadline_ns);
+	free(w);
+	return r;
+}
+
+/* ---- requeue ---- */
+
+static int requeue_locked(struct bucket *from, const struct futex_key *key1, struct bucket *to,
+			  const struct futex_key *key2, int max)
+{
+	int n = 0;
+
+	/* Onto itself: they stay, but count. */
+	list_for_each_safe(w, tmp, &from->waiters, struct futex_waiter, link) {
+		if (n >= max)
+			break;
+		if (!key_equal(&w->key, key1) || w->is_pi)
+			continue;
+		n++;
+		if (key_equal(key1, key2))
+			continue;
+		list_del(&w->link);
+		w->key = *key2;
+		queue_locked(to, w);
+	}
+	return n;
+}
+
+/* Under both locks: compare, wake, requeue. */
+static int requeue_step(struct task *t, const struct futex_request *req, bool compare,
+			const struct futex_key key[2], struct wake_batch *b)
+{
+	struct bucket *from = bucket_of(&key[0]), *to = bucket_of(&key[1]);
+	int r = 0, woken, moved;
+	uint32_t now;
+
+	lock_two(from, to);
+	if (compare) {
+		r = mm_load32(t->mm, req->addr, &now);
+		if (r == 0 && now != req->val3)
+			r = -EAGAIN;
+	}
+	if (r == 0) {
+		woken = wake_locked(from, &key[0], FUTEX_BITSET_MATCH_ANY, (int)req->val, b);
+		r = woken;
+	}
+	if (r >= 0 && b->count < WAKE_BATCH) {
+		moved = requeue_locked(from, &key[0], to, &key[1], (int)req->val2);
+		r += moved;
+	}
+	unlock_two(from, to);
+	return r;
+}
+
+static long futex_requeue(struct task *t, const struct futex_request *req, bool compare)
+{
+	struct wake_batch b = { .count = 0 };
+	struct futex_request rest = *req;
+	struct futex_key key[2];
+	long done = 0;
+	int r;
+
+	if ((int)req->val < 0 || (int)req->val2 < 0)
+		return -EINVAL;
+	r = get_key(t, req->addr, req->is_private, &key[0]);
+	if (r == 0)
+		r = get_key(t, req->addr2, req->is_private, &key[1]);
+	if (r < 0)
+		return r;
+	/* More wakes than a batch holds go in rounds; only the first compares. */
+	for (;;) {
+		bool full;
+
+		r = requeue_step(t, &rest, compare, key, &b);
+		full = b.count == WAKE_BATCH;
+		batch_flush(&b);
+		if (r < 0)
+			return r;
+		done += r;
+		if (!full)
+			return done;
+		rest.val -= (uint32_t)r;
+		compare = false;
+	}
+}
+
+/* ---- wake-op ---- */
+
+static int32_t sign12(uint32_t v)
+{
+	return (int32_t)(v << 20) >> 20;
+}
+
+static int op_apply(uint32_t code, uint32_t old, uint32_t *out)
+{
+	uint32_t arg = (uint32_t)sign12(code >> 12);
+
+	if (code >> 28 & FUTEX_OP_OPARG_SHIFT)
+		arg = 1u << (arg & 31);
+	switch (code >> 28 & 7) {
+	case FUTEX_OP_SET:
+		*out = arg;
+		return 0;
+	case FUTEX_OP_ADD:
+		*out = old + arg;
+		return 0;
+	case FUTEX_OP_OR:
+		*out = old | arg;
+		return 0;
+	case FUTEX_OP_ANDN:
+		*out = old & ~arg;
+		return 0;
+	case FUTEX_OP_XOR:
+		*out = old ^ arg;
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* 1: the old value matches, 0: not. */
+static int op_compare(uint32_t code, int32_t old)
+{
+	int32_t arg = sign12(code);
+
+	switch (code >> 24 & 15) {
+	case FUTEX_OP_CMP_EQ:
+		return old == arg;
+	case FUTEX_OP_CMP_NE:
+		return old != arg;
+	case FUTEX_OP_CMP_LT:
+		return old < arg;
+	case FUTEX_OP_CMP_LE:
+		return old <= arg;
+	case FUTEX_OP_CMP_GT:
+		return old > arg;
+	case FUTEX_OP_CMP_GE:
+		return old >= arg;
+	default:
+		return -ENOSYS;
+	}
+}
+
+static int op_on_word(struct task *t, gva_t addr, uint32_t code)
+{
+	uint32_t old, seen, desired;
+	int r;
+
+	r = mm_load32(t->mm, addr, &old);
+	while (r == 0) {
+		r = op_apply(code, old, &desired);
+		if (r == 0)
+			r = mm_cmpxchg32(t->mm, addr, old, desired, &seen);
+		if (r < 0 || seen == old)
+			break;
+		old = seen;
+	}
+	return r < 0 ? r : op_compare(code, (int32_t)old);
+}
+
+static long futex_wake_op(struct task *t, const struct futex_request *req)
+{
+	struct futex_key key1, key2;
+	struct bucket *b1, *b2;
+	int r, matches, n;
+
+	r = get_key(t, req->addr, req->is_private, &key1);
+	if (r == 0)
+		r = get_key(t, req->addr2, req->is_private, &key2);
+	if (r < 0)
+		return r;
+	b1 = bucket_of(&key1);
+	b2 = bucket_of(&key2);
+	/* The operation is one step for whoever waits on either word; the wakes
+	 * may follow it, for they only take out who is queued. */
+	lock_two(b1, b2);
+	matches = op_on_word(t, req->addr2, req->val3);
+	unlock_two(b1, b2);
+	if (matches < 0)
+		return matches;
+	n = wake_key(&key1, FUTEX_BITSET_MATCH_ANY, MAX((int)req->val, 1));
+	if (n < 0 || !matches)
+		return n;
+	r = wake_key(&key2, FUTEX_BITSET_MATCH_ANY, MAX((int)req->val2, 1));
+	return r < 0 ? r : n + r;
+}
+
+/* ---- PI ---- */
+
+static struct futex_waiter *pi_first_locked(struct bucket *bucket, const struct futex_key *key,
+					    unsigned *count)
+{
+	struct futex_waiter *first = NULL;
+
+	*count = 0;
+	list_for_each(w, &bucket->waiters, struct futex_waiter, link) {
+		if (!w->is_pi || !key_equal(&w->key, key))
+			continue;
+		if (!first)
+			first = w;
+		(*count)++;
+	}
+	return first;
+}
+
+/* Gives the word, whose value is `now`, to the first waiter, or to nobody. */
+static int pi_hand_over_locked(struct bucket *bucket, const struct futex_key *key, struct mm *mm,
+			       gva_t addr, uint32_t now, struct wake_batch *b)
+{
+	unsigned count;
+	struct futex_waiter *w = pi_first_locked(bucket, key, &count);
+	uint32_t desired = 0, seen;
+	int r;
+
+	if (w) {
+		desired = (uint32_t)w->task->tid | (count > 1 ? FUTEX_WAITERS : 0);
+		desired |= now & FUTEX_OWNER_DIED;
+	}
+	r = mm_cmpxchg32(mm, addr, now, desired, &seen);
+	if (r < 0)
+		return r;
+	if (seen != now)
+		return -EAGAIN;
+	if (!w)
+		return 0;
+	list_for_each(other, &bucket->waiters, struct futex_waiter, link) {
+		if (other->is_pi && key_equal(&other->key, key))
+			other->pi_owner = (uint32_t)w->task->tid;
+	}
+	take_out(w, b);
+	return 0;
+}
+
+static bool owner_lives(struct task *t, uint32_t tid)
+{
+	struct task *owner = pid_find_task(t->kernel, (int32_t)tid);
+	bool lives = owner && atomic_load(&owner->state) < TASK_ZOMBIE;
+
+	task_put(owner);
+	return lives;
+}
+
+/* Tries to become owner. 1: owner; 0: *owner has it, and FUTEX_WAITERS is set;
+ * -EAGAIN: look again. */
+static int pi_try_locked(struct task *t, struct bucket *bucket, const struct futex_key *key,
+			 gva_t addr, uint32_t *owner)
+{
+	uint32_t now, desired, seen;
+	unsigned count;
+	int r;
+
+	r = mm_load32(t->mm, addr, &now);
+	if (r < 0)
+		return r;
+	*owner = now & FUTEX_TID_MASK;
+	if (*owner == (uint32_t)t->tid)
+		return -EDEADLK;
+	if (*owner == 0) {
+		(void)pi_first_locked(bucket, key, &count);
+		desired = (uint32_t)t->tid | (now & FUTEX_OWNER_DIED) | (count ? FUTEX_WAITERS : 0);
+	} else {
+		desired = now | FUTEX_WAITERS;
+	}
+	r = mm_cmpxchg32(t->mm, addr, now, desired, &seen);
+	if (r < 0)
+		return r;
+	if (seen != now)
+		return -EAGAIN;
+	return *owner == 0;
+}
+
+/* Queues a PI waiter, or takes the lock: as pi_try_locked(). */
+static int pi_queue(struct task *t, struct futex_waiter *w, bool may_wait)
+{
+	struct bucket *bucket = bucket_of(&w->key);
+	uint32_t owner, now;
+	int r;
+
+	do {
+		mutex_lock(&bucket->lock);
+		r = pi_try_locked(t, bucket, &w->key, w->pi_addr, &owner);
+		if (r == 0 && may_wait) {
+			w->pi_owner = owner;
+			atomic_fetch_add(&npi_waiters, 1);
+			queue_locked(bucket, w);
+		}
+		mutex_unlock(&bucket->lock);
+	} while (r == -EAGAIN && !waiter_is_interrupted(&t->waiter));
+	if (r == -EAGAIN)
+		return -ERESTARTNOINTR;
+	if (r != 0)
+		return r;
+	if (!may_wait)
+		return -EAGAIN;
+	/* It is queued: an owner that exits from now on hands over. One that
+	 * was gone before never will. */
+	if (!owner_lives(t, owner) && !unqueue(w)) {
+		atomic_fetch_sub(&npi_waiters, 1);
+		r = mm_load32(t->mm, w->pi_addr, &now);
+		if (r < 0)
+			return r;
+		/* It may have gone just now, with its robust list. */
+		return (now & FUTEX_TID_MASK) == owner ? -ESRCH : -EAGAIN;
+	}
+	return 0;
+}
+
+static long futex_lock_pi(struct task *t, const struct futex_request *req, bool may_wait)
+{
+	struct futex_waiter w;
+	int r;
+
+	waiter_setup(&w, t, FUTEX_BITSET_MATCH_ANY);
+	w.is_pi = true;
+	w.pi_addr = req->addr;
+	r = get_key(t, req->addr, req->is_private, &w.key);
+	if (r < 0)
+		return r;
+	waiter_prepare(&t->waiter);
+	do
+		r = pi_queue(t, &w, may_wait);
+	while (r == -EAGAIN && may_wait);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = wait_woken(t, &w, req->deadline_ns);
+	atomic_fetch_sub(&npi_waiters, 1);
+	return r == -ERESTARTSYS ? -ERESTARTNOINTR : r;
+}
+
+static long futex_unlock_pi(struct task *t, const struct futex_request *req)
+{
+	struct wake_batch b = { .count = 0 };
+	struct futex_key key;
+	struct bucket *bucket;
+	uint32_t now;
+	int r;
+
+	r = get_key(t, req->addr, req->is_private, &key);
+	if (r < 0)
+		return r;
+	bucket = bucket_of(&key);
+	do {
+		mutex_lock(&bucket->lock);
+		r = mm_load32(t->mm, req->addr, &now);
+		if (r == 0 && (now & FUTEX_TID_MASK) != (uint32_t)t->tid)
+			r = -EPERM;
+		if (r == 0)
+			r = pi_hand_over_locked(bucket, &key, t->mm, req->addr, now, &b);
+		mutex_unlock(&bucket->lock);
+		batch_flush(&b);
+	} while (r == -EAGAIN && !waiter_is_interrupted(&t->waiter));
+	return r == -EAGAIN ? -ERESTARTNOINTR : r;
+}
+
+/* One word that t owned: the first waiter gets it, marked. True: look again. */
+static bool exit_pi_bucket(struct bucket *bucket, uint32_t tid, struct wake_batch *b)
+{
+	list_for_each(w, &bucket->waiters, struct futex_waiter, link) {
+		struct futex_key key = w->key;
+		struct mm *mm = w->task->mm;
+		uint32_t now, seen;
+		gva_t addr = w->pi_addr;
+
+		if (!w->is_pi || w->pi_owner != tid)
+			continue;
+		/* The waiter sleeps, so its memory stays. */
+		if (mm_load32(mm, addr, &now) < 0 ||
+		    mm_cmpxchg32(mm, addr, now, now | FUTEX_OWNER_DIED, &seen) < 0 ||
+		    (seen == now && pi_hand_over_locked(bucket, &key, mm, addr,
+							now | FUTEX_OWNER_DIED, b) == -EFAULT))
+			w->pi_owner = 0; /* its memory is gone: never mind */
+		return true;
+	}
+	return false;
+}
+
+void futex_exit_pi(struct task *t)
+{
+	struct wake_batch b = { .count = 0 };
+
+	if (atomic_load(&npi_waiters) == 0)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		bool more;
+
+		do {
+			mutex_lock(&buckets[i].lock);
+			more = exit_pi_bucket(&buckets[i], (uint32_t)t->tid, &b);
+			mutex_unlock(&buckets[i].lock);
+			batch_flush(&b);
+		} while (more);
+	}
+}
+
+/* ---- robust lists: get_robust_list(2), and the kernel's documentation ---- */
+
+struct robust_entry {
+	gva_t addr;
+	bool is_pi;
+};
+
+static int robust_fetch(struct task *t, gva_t from, struct robust_entry *out)
+{
+	uint64_t v;
+	int r = mm_copy_in(t->mm, &v, from, sizeof(v));
+
+	if (r < 0)
+		return r;
+	out->is_pi = v & 1;
+	out->addr = v & ~(uint64_t)1;
+	return 0;
+}
+
+/* The owner of one word died: marks it and wakes one waiter. */
+static int robust_death(struct task *t, gva_t addr, bool is_pi, bool is_pending)
+{
+	uint32_t now, seen, desired;
+	int r;
+
+	if (addr & 3)
+		return -EINVAL;
+	r = mm_load32(t->mm, addr, &now);
+	for (;;) {
+		if (r < 0)
+			return r;
+		/* An unlock that was interrupted between storing 0 and waking. */
+		if (is_pending && !is_pi && now == 0) {
+			(void)futex_wake_addr(t, addr, 1);
+			return 0;
+		}
+		if ((now & FUTEX_TID_MASK) != (uint32_t)t->tid)
+			return 0;
+		desired = (now & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+		r = mm_cmpxchg32(t->mm, addr, now, desired, &seen);
+		if (r == 0 && seen == now)
+			break;
+		now = seen;
+	}
+	if (!is_pi && (now & FUTEX_WAITERS))
+		(void)futex_wake_addr(t, addr, 1);
+	return 0;
+}
+
+/* The list is the guest's: it may be long, circular, or point anywhere. */
+void futex_exit_robust(struct task *t)
+{
+	gva_t head = t->robust_list;
+	struct robust_entry entry, next, pending;
+	unsigned limit = ABI_ROBUST_LIST_LIMIT;
+	int64_t offset;
+
+	t->robust_list = 0;
+	if (!head || robust_fetch(t, head, &entry) < 0 ||
+	    mm_copy_in(t->mm, &offset, head + offsetof(struct abi_robust_list_head, futex_offset),
+		       sizeof(offset)) < 0 ||
+	    robust_fetch(t, head + offsetof(struct abi_robust_list_head, list_op_pending),
+			 &pending) < 0)
+		return;
+	while (entry.addr != head && limit--) {
+		/* Before the word is marked: then the entry may be re-used. */
+		int r = robust_fetch(t, entry.addr, &next);
+
+		if (entry.addr != pending.addr &&
+		    robust_death(t, entry.addr + (uint64_t)offset, entry.is_pi, false) < 0)
+			return;
+		if (r < 0)
+			break;
+		entry = next;
+	}
+	if (pending.addr)
+		(void)robust_death(t, pending.addr + (uint64_t)offset, pending.is_pi, true);
+}
+
+/* ---- the call ---- */
+
+long futex_call(struct task *t, const struct futex_request *req)
+{
+	switch (req->op) {
+	case FUTEX_WAIT:
+		return futex_wait(t, req, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAIT_BITSET:
+		return futex_wait(t, req, req->val3);
+	case FUTEX_WAKE:
+		return futex_wake(t, req, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAKE_BITSET:
+		return futex_wake(t, req, req->val3);
+	case FUTEX_REQUEUE:
+		return futex_requeue(t, req, false);
+	case FUTEX_CMP_REQUEUE:
+		return futex_requeue(t, req, true);
+	case FUTEX_WAKE_OP:
+		return futex_wake_op(t, req);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		return futex_lock_pi(t, req, true);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock_pi(t, req, false);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(t, req);
+	default:
+		return -ENOSYS;
+	}
+}
