@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>

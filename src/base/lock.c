@@ -86,6 +86,7 @@ static const char *const rank_names[LOCK_RANK_COUNT] = {
 	[LOCK_PLATFORM] = "platform",
 	[LOCK_PLATFORM_AS] = "platform_as",
 	[LOCK_PLATFORM_SLOTS] = "platform_slots",
+	[LOCK_NOTIFIER] = "notifier",
 	[LOCK_TIMER] = "timer",
 	[LOCK_WAITQ] = "waitq",
 	[LOCK_WAITER] = "waiter",

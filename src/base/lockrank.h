@@ -52,6 +52,7 @@ enum lock_rank {
 	LOCK_PLATFORM,    /* platform: address space lists, stub pool */
 	LOCK_PLATFORM_AS, /* platform: one address space's mapper */
 	LOCK_PLATFORM_SLOTS, /* platform: shared slots, lists of contexts */
+	LOCK_NOTIFIER,    /* the host descriptor notifier: wakes queues */
 	LOCK_TIMER,       /* the timer wheel and its thread */
 	LOCK_WAITQ,       /* any wait queue: wakes run under it */
 	LOCK_WAITER,      /* one waiter's state */

@@ -206,6 +206,9 @@ void inode_put(struct inode *inode);
 /* A generic getattr from the inode's own fields (nlink 1, size 0). */
 void inode_fill_stat(const struct inode *inode, struct kstat *st);
 
+/* The owner of a new inode in dir: uid is ctx->cred->fsuid, the group is dir's if
+ * that is setgid, else fsgid. The mode that ops get is final. */
+uint32_t vfs_new_gid(const struct inode *dir, const struct vfs_ctx *ctx);
 /* Forgets every cached name of the inode (the backend says that they are gone). */
 void inode_forget_names(struct inode *inode);
 
@@ -257,6 +260,8 @@ struct file_ops {
 	uint32_t (*poll)(struct file *f, struct poll_table *pt);
 	/* -ENOTTY when NULL or unknown. */
 	long (*ioctl)(struct file *f, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
+	/* fstat(2) of a file whose attributes are not its inode's. */
+	int (*fstat)(struct file *f, struct kstat *st);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len, const struct vfs_ctx *ctx);
 	int (*fadvise)(struct file *f, uint64_t off, uint64_t len, int advice);
@@ -315,6 +320,8 @@ ssize_t file_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 ssize_t file_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 int64_t file_lseek(struct file *f, int64_t off, int whence, const struct vfs_ctx *ctx);
 uint32_t file_poll(struct file *f, struct poll_table *pt);
+/* fstat(2). */
+int file_getattr(struct file *f, const struct vfs_ctx *ctx, struct kstat *st);
 /* getdents64: -ENOTDIR, -ENOENT for a removed directory. => takes pos_lock. */
 int file_readdir(struct file *f, dirent_fn emit, void *arg, const struct vfs_ctx *ctx);
 /* close(2) on one descriptor: flush, and drop the owner's POSIX locks. The
