@@ -120,9 +120,24 @@ void task_cred_set(struct task *t, struct cred *new_cred)
 
 /* ---- the place and identity for path calls ---- */
 
-struct vfs_ctx *task_vfs_begin(struct task *t)
+/* All but the places. */
+static struct vfs_ctx *vfs_fill(struct task *t)
 {
 	struct vfs_ctx *v = &t->vfs;
+
+	v->cred = t->cred;
+	v->waiter = &t->waiter;
+	v->mem = &t->mem;
+	v->fsize_limit = task_limit(t, RLIMIT_FSIZE_NR);
+	v->owner = t->files;
+	v->pid = (uint32_t)t->group->pid;
+	v->task = t;
+	return v;
+}
+
+struct vfs_ctx *task_vfs_begin(struct task *t)
+{
+	struct vfs_ctx *v = vfs_fill(t);
 
 	ASSERT(t->fs && !v->root.dentry);
 	mutex_lock(&t->fs->lock);
@@ -132,14 +147,14 @@ struct vfs_ctx *task_vfs_begin(struct task *t)
 	path_get(&v->cwd);
 	v->umask = t->fs->umask;
 	mutex_unlock(&t->fs->lock);
-	v->cred = t->cred;
-	v->waiter = &t->waiter;
-	v->mem = &t->mem;
-	v->fsize_limit = task_limit(t, RLIMIT_FSIZE_NR);
-	v->owner = t->files;
-	v->pid = (uint32_t)t->group->pid;
-	v->task = t;
 	return v;
+}
+
+struct vfs_ctx *task_vfs_begin_file(struct task *t, const struct file *f)
+{
+	if (unlikely(f->inode->sb->flags & SUPER_NO_DCACHE))
+		return task_vfs_begin(t);
+	return vfs_fill(t);
 }
 
 void task_vfs_end(struct task *t)

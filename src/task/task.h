@@ -435,6 +435,10 @@ void fs_context_set_root(struct fs_context *fs, const struct path *p);
 
 /* A vfs_ctx for one call: references to root and cwd are held until _end. */
 struct vfs_ctx *task_vfs_begin(struct task *t);
+/* For a call on the open file f: root and cwd are left empty, which saves their
+ * references, unless f is of a file system that may need them (SUPER_NO_DCACHE:
+ * procfs). Ends with task_vfs_end() too. */
+struct vfs_ctx *task_vfs_begin_file(struct task *t, const struct file *f);
 void task_vfs_end(struct task *t);
 
 /* ---- time and limits ---- */

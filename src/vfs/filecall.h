@@ -1,0 +1,18 @@
+/* Calls on an open file that a system call and io_uring both make: the checks of
+ * their man pages, then the file's own op. None keeps a reference. */
+#pragma once
+
+#include "vfs/vfs.h"
+
+/* fsync, fdatasync. -EBADF for O_PATH; -EINVAL for pipes, sockets and the like. */
+int file_fsync(struct file *f, bool data_only);
+/* sync_file_range(2): writes the file's data back. */
+int file_sync_range(struct file *f, int64_t off, int64_t size, unsigned flags);
+/* syncfs(2): the whole file system that f lies on. */
+int file_sync_fs(struct file *f);
+/* fallocate(2). -EFBIG also when RLIMIT_FSIZE of ctx is in the way. */
+int file_fallocate(struct file *f, int mode, int64_t off, int64_t size, const struct vfs_ctx *ctx);
+/* posix_fadvise(2): POSIX_FADV_*. */
+int file_fadvise(struct file *f, int64_t off, int64_t size, int advice);
+/* fcntl(F_SETFL): takes the changeable O_* of flags. */
+int file_set_flags(struct file *f, unsigned flags, const struct vfs_ctx *ctx);
