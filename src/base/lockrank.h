@@ -20,6 +20,7 @@ enum lock_rank {
 	LOCK_VFS_DIR2,     /* the second directory of a rename or link */
 	LOCK_VFS_MOUNT,    /* the mount tree */
 	LOCK_FILE_POS,     /* the file position of an open file */
+	LOCK_EPOLL_ALL,   /* interest lists of all epolls: their shape */
 	LOCK_EPOLL,        /* one epoll instance */
 	LOCK_SOCKET,       /* one socket */
 	LOCK_SOCKET_PEER,  /* the other end, while holding one */
@@ -55,6 +56,7 @@ enum lock_rank {
 	LOCK_NOTIFIER,    /* the host descriptor notifier: wakes queues */
 	LOCK_TIMER,       /* the timer wheel and its thread */
 	LOCK_WAITQ,       /* any wait queue: wakes run under it */
+	LOCK_EPOLL_READY, /* the ready list of one epoll: inside any queue */
 	LOCK_WAITER,      /* one waiter's state */
 	LOCK_HOSTFD,      /* the list of host descriptors, the notifier */
 	LOCK_POOL,        /* object pools */

@@ -408,6 +408,6 @@ void task_kill_all(struct kernel *k)
 		}
 		if (atomic_load(&k->ntasks) == 0)
 			break;
-		(void)host_clock_nanosleep(CLOCK_MONOTONIC, 0, &ms, NULL);
+		(void)!host_clock_nanosleep(CLOCK_MONOTONIC, 0, &ms, NULL);
 	}
 }

@@ -310,6 +310,8 @@ int file_create_unnamed(struct inode *inode, const char *name, unsigned flags,
 			const struct vfs_ctx *ctx, struct file **out) MUST_CHECK;
 extern struct mappable vfs_mappable_anon;
 void file_get(struct file *f);
+/* Called before a file that epolls watch is released; filled by fs/epoll. */
+extern void (*vfs_file_going)(struct file *f);
 void file_put(struct file *f);
 bool file_may_read(const struct file *f);  /* by its access mode; O_PATH: no */
 bool file_may_write(const struct file *f);

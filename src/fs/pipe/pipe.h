@@ -1,0 +1,12 @@
+/* fs/pipe: pipes and fifos. */
+#pragma once
+
+#include "vfs/vfs.h"
+
+/* The read end in out[0], the write end in out[1]; flags: O_NONBLOCK,
+ * O_DIRECT (packets). -ENOMEM, -ENFILE. */
+int pipe_create(unsigned flags, const struct cred *cred, struct file *out[2]) MUST_CHECK;
+/* Registers the opener of fifos with vfs. Once, at start. */
+void pipe_init(void);
+/* True for either end of a pipe or fifo. */
+bool file_is_pipe(const struct file *f);
