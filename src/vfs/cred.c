@@ -1,0 +1,118 @@
+/*
+ * Credentials. An object is changed only while its maker alone holds it; once
+ * published it is immutable, so readers need no lock. A change is a copy, the
+ * edit, and a swap of the pointer by the task layer.
+ */
+#include "vfs/cred.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/pool.h"
+
+static POOL_DEFINE(cred_pool, struct cred);
+
+struct cred *cred_create(uint32_t uid, uint32_t gid)
+{
+	struct cred *c = pool_alloc(&cred_pool);
+
+	if (!c)
+		return NULL;
+	refcount_init(&c->refs, 1);
+	c->uid = c->euid = c->suid = c->fsuid = uid;
+	c->gid = c->egid = c->sgid = c->fsgid = gid;
+	c->cap_bounding = CAPS_ALL;
+	if (uid == 0)
+		c->cap_permitted = c->cap_effective = CAPS_ALL;
+	return c;
+}
+
+static uint32_t *copy_groups(const uint32_t *groups, uint32_t count)
+{
+	uint32_t *copy;
+
+	if (FAULT_POINT("cred.groups"))
+		return NULL;
+	copy = malloc((size_t)count * sizeof(*copy));
+	if (copy)
+		memcpy(copy, groups, (size_t)count * sizeof(*copy));
+	return copy;
+}
+
+struct cred *cred_copy(const struct cred *c)
+{
+	struct cred *copy = pool_alloc(&cred_pool);
+
+	if (!copy)
+		return NULL;
+	*copy = *c;
+	refcount_init(&copy->refs, 1);
+	copy->groups = NULL;
+	copy->ngroups = 0;
+	if (c->ngroups > 0) {
+		copy->groups = copy_groups(c->groups, c->ngroups);
+		if (!copy->groups) {
+			pool_free(&cred_pool, copy);
+			return NULL;
+		}
+		copy->ngroups = c->ngroups;
+	}
+	return copy;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+int cred_set_groups(struct cred *c, const uint32_t *groups, uint32_t count)
+{
+	uint32_t *copy = NULL;
+
+	if (count > 0) {
+		copy = copy_groups(groups, count);
+		if (!copy)
+			return -ENOMEM;
+		qsort(copy, count, sizeof(*copy), compare_groups);
+	}
+	free(c->groups);
+	c->groups = copy;
+	c->ngroups = count;
+	return 0;
+}
+
+/* Only the count changes, which is no part of what is immutable. */
+static struct cred *writable(const struct cred *c)
+{
+	return (struct cred *)(uintptr_t)c;
+}
+
+const struct cred *cred_get(const struct cred *c)
+{
+	refcount_get(&writable(c)->refs);
+	return c;
+}
+
+void cred_put(const struct cred *c)
+{
+	if (c && refcount_put(&writable(c)->refs)) {
+		free(c->groups);
+		pool_free(&cred_pool, writable(c));
+	}
+}
+
+bool cred_has_cap(const struct cred *c, unsigned cap)
+{
+	return c->cap_effective >> cap & 1;
+}
+
+bool cred_in_group(const struct cred *c, uint32_t gid)
+{
+	if (c->fsgid == gid)
+		return true;
+	return c->ngroups > 0 &&
+	       bsearch(&gid, c->groups, c->ngroups, sizeof(gid), compare_groups) != NULL;
+}

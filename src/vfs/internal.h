@@ -1,0 +1,222 @@
+/* vfs/ to itself: dentries, mounts and what its files share. */
+#pragma once
+
+#include <string.h>
+
+#include "base/pool.h"
+#include "vfs/vfs.h"
+
+/* ---- dentries (dentry.c) ---- */
+
+#define DENTRY_INLINE_NAME 40
+
+/*
+ * [I] immutable; [a] atomic; [b] the lock of its hash bucket; [t] its tree
+ * lock (dcache.c's stripes), and dir_lock of both parents for writing;
+ * [l] the lru lock; [n] the alias lock.
+ *
+ * A hashed dentry holds one reference of its own (the hash table's). inode goes
+ * from NULL to an inode at most once, under the parent's dir_lock.
+ */
+struct dentry {
+	struct refcount refs;
+	atomic_uint flags;             /* [a] DENTRY_* */
+	_Atomic(struct inode *) inode; /* [a] NULL: negative. Holds a reference */
+	struct dentry *parent;         /* [t] itself for a root. Holds a reference */
+	struct super *sb;              /* [I] */
+	struct dentry *hash_next;      /* [b] */
+	_Atomic uint64_t hash;         /* [b] of (parent, name) */
+	uint32_t name_len;             /* [t] */
+	char *name;                    /* [t] NUL-terminated: short_name, or its own */
+	atomic_uint mounts;            /* [a] how many mounts lie on it */
+	struct list lru;               /* [l] while hashed */
+	struct list alias;             /* [n] on inode->dentries */
+	char short_name[DENTRY_INLINE_NAME];
+};
+
+#define DENTRY_HASHED 1u      /* [b] */
+#define DENTRY_DELETED 2u     /* its name was removed, or it never had one */
+#define DENTRY_LINKABLE 4u    /* O_TMPFILE: deleted, yet may be linked */
+#define DENTRY_REFERENCED 8u  /* used since the shrinker last came by */
+#define DENTRY_ANON 16u       /* a name for show only ("pipe:[12]") */
+#define DENTRY_NAME_MAX 255
+
+static inline struct inode *dentry_inode(const struct dentry *d)
+{
+	return atomic_load_explicit(&d->inode, memory_order_acquire);
+}
+
+static inline bool dentry_has(const struct dentry *d, unsigned flag)
+{
+	return atomic_load_explicit(&d->flags, memory_order_relaxed) & flag;
+}
+
+static inline struct dentry *dentry_get(struct dentry *d)
+{
+	refcount_get(&d->refs);
+	return d;
+}
+
+void dentry_put(struct dentry *d);
+/* An unhashed dentry; takes its own references on parent (NULL: a root) and
+ * inode (may be NULL). NULL: no memory. */
+struct dentry *dentry_create(struct dentry *parent, struct super *sb, const char *name, size_t len,
+			     struct inode *inode);
+/* The one root dentry of a super, made on first use; a reference. */
+int dentry_root(struct super *sb, struct dentry **out) MUST_CHECK;
+/* The parent as of now; a reference. */
+struct dentry *dentry_get_parent(struct dentry *d);
+uint64_t dentry_hash(const struct dentry *parent, const char *name, size_t len);
+/* A cached child, positive or negative, with a reference; NULL: not cached. */
+struct dentry *dentry_find(struct dentry *parent, const char *name, size_t len);
+/* parent's dir_lock is held for writing for those below. */
+void dentry_hash_in(struct dentry *d);
+/* Unhashes; the caller's reference stays. */
+void dentry_unhash(struct dentry *d);
+/* A negative dentry becomes positive; takes its own reference on inode. */
+void dentry_instantiate(struct dentry *d, struct inode *inode);
+/* A negative dentry gets its new inode (the caller's reference is taken over)
+ * and is cached, if its file system allows. */
+void dentry_publish(struct dentry *d, struct inode *inode);
+void dentry_mark_deleted(struct dentry *d);
+/* d moves to (parent, name). -ENOMEM before anything changed. Both dir_locks. */
+int dentry_move(struct dentry *d, struct dentry *parent, const char *name, size_t len) MUST_CHECK;
+/* a and b change places. */
+int dentry_exchange(struct dentry *a, struct dentry *b) MUST_CHECK;
+bool dentry_is_ancestor(struct dentry *maybe_ancestor, struct dentry *d);
+void dcache_prune_super(struct super *sb);
+/* Even while nothing moves; odd while a rename is changing a name. */
+extern atomic_uint dcache_rename_seq;
+/* Copies d's name (no NUL) to the end of [buf, *end), moving *end down; returns
+ * its parent as of the same moment (a reference), NULL for no room. */
+struct dentry *dentry_prepend_name(struct dentry *d, const char *buf, char **end);
+
+/* One name below a parent whose dir_lock is held for writing: cached, or asked
+ * from the file system and cached. Negative dentries are returned as such. */
+int dentry_lookup_locked(struct dentry *parent, const char *name, size_t len,
+			 const struct vfs_ctx *ctx, struct dentry **out) MUST_CHECK;
+/* The same, taking the lock only on a miss; cached_only: -EAGAIN instead. */
+int dentry_lookup(struct dentry *parent, const char *name, size_t len, const struct vfs_ctx *ctx,
+		  bool cached_only, struct dentry **out) MUST_CHECK;
+
+/* ---- mounts (mount.c) ---- */
+
+/* [I] immutable; [m] vfs.mount_lock; [a] atomic. */
+struct mount {
+	struct refcount refs;      /* [a] the tree's one, paths' */
+	struct super *sb;          /* [I] holds a reference */
+	struct dentry *root;       /* [I] holds a reference */
+	struct vfs *vfs;           /* [I] NULL: internal (pipes, memfd) */
+	uint64_t id;               /* [I] */
+	atomic_uint flags;         /* [a] MS_* */
+	struct mount *parent;      /* [m] borrowed: NULL for the root or when detached */
+	struct dentry *mountpoint; /* [m] in parent; holds a reference */
+	struct list children;      /* [m] */
+	struct list sibling;       /* [m] on parent->children */
+	struct list link;          /* [m] on vfs->mounts */
+};
+
+struct vfs {
+	struct rwlock mount_lock;
+	struct list mounts; /* [m] in the order of mounting */
+	struct mount *root; /* [m] holds the tree's reference */
+};
+
+static inline struct mount *mount_get(struct mount *m)
+{
+	refcount_get(&m->refs);
+	return m;
+}
+
+void mount_put(struct mount *m);
+/* A mount that no tree shows, for inodes without a place. Takes over root. */
+int mount_create_internal(struct super *sb, struct dentry *root, struct mount **out) MUST_CHECK;
+/* Goes from p down into what is mounted on it, as often as needed. True when p
+ * changed. */
+bool mount_cross_down(struct path *p);
+/* p is a mount's root: goes to the mountpoint below; false at the tree's root. */
+bool mount_cross_up(struct path *p);
+
+static inline bool mount_is_readonly(const struct mount *m)
+{
+	return atomic_load_explicit(&m->flags, memory_order_relaxed) & 1u; /* MS_RDONLY */
+}
+
+/* ---- the path walk (walk.c) ---- */
+
+enum last_type { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
+
+#define MAX_SYMLINKS 40
+
+struct walk {
+	const struct vfs_ctx *ctx;
+	struct path cur;       /* references */
+	struct path root;      /* borrowed: the caller's, or the start of a scoped walk */
+	unsigned flags;        /* LOOKUP_* */
+	unsigned resolve;      /* RESOLVE_* */
+	unsigned links;        /* symlinks followed so far */
+	const char *rest;      /* of the name, after the last component */
+	/* the last component, after walk_to_last() */
+	const char *last;
+	size_t last_len;
+	enum last_type last_type;
+	bool trailing;         /* slashes follow it */
+	/* link texts under way: a text is freed when the walk ends */
+	unsigned depth;
+	const char *stack[MAX_SYMLINKS];
+	void *text[MAX_SYMLINKS];
+};
+
+int walk_begin(struct walk *w, const struct vfs_ctx *ctx, const struct path *dir, const char *name,
+	       unsigned flags, unsigned resolve) MUST_CHECK;
+void walk_end(struct walk *w);
+/* Goes on until only the last component is left: cur is its directory. */
+int walk_to_last(struct walk *w) MUST_CHECK;
+/* Steps onto the last component: 0 done; 1: it was a symlink to follow, go on
+ * with walk_to_last(); -ENOENT when negative. */
+int walk_last(struct walk *w) MUST_CHECK;
+/* As walk_last for a dentry already found (a reference, taken over). */
+int walk_onto(struct walk *w, struct dentry *d, bool is_last) MUST_CHECK;
+/* The whole walk. */
+int walk_run(struct walk *w) MUST_CHECK;
+/* Looks up a directory and leaves the last component unresolved. */
+int walk_parent(struct walk *w, const struct vfs_ctx *ctx, const struct path *dir, const char *name)
+	MUST_CHECK;
+
+/* ---- permissions (perm.c) ---- */
+
+#define MAY_EXEC 1
+#define MAY_WRITE 2
+#define MAY_READ 4
+
+/* May names be added to (made in) this directory? dir_lock held. */
+int perm_may_create(const struct vfs_ctx *ctx, const struct dentry *dir);
+/* May victim's name be removed? -ENOENT, -EACCES, -EPERM, -ENOTDIR, -EISDIR,
+ * -EBUSY. dir_lock held. */
+int perm_may_delete(const struct vfs_ctx *ctx, const struct dentry *dir, const struct dentry *victim,
+		    bool is_dir);
+bool perm_is_owner(const struct vfs_ctx *ctx, const struct inode *inode); /* or CAP_FOWNER */
+/* As vfs_permission, and -EROFS for writes on read-only mounts. */
+int perm_path(const struct vfs_ctx *ctx, const struct path *p, int mask);
+/* The mode that a new inode gets in dir (umask, setgid directories). */
+uint32_t perm_new_mode(const struct vfs_ctx *ctx, const struct inode *dir, uint32_t mode);
+
+/* Drops setuid and setgid before contents change, unless CAP_FSETID. */
+int attr_kill_priv(const struct vfs_ctx *ctx, struct inode *inode);
+/* setattr through the inode's op. */
+int attr_set(const struct vfs_ctx *ctx, struct inode *inode, const struct setattr *sa) MUST_CHECK;
+
+/* ---- the rest ---- */
+
+/* A file with references on everything but ops. Takes its own. */
+struct file *file_alloc(const struct path *p, unsigned flags, const struct cred *cred);
+/* Undoes file_alloc(): release is not called. */
+void file_free(struct file *f);
+/* Calls the inode's (or the driver's) open. */
+int file_open_inode(struct file *f, const struct vfs_ctx *ctx) MUST_CHECK;
+int special_open(struct file *f, const struct vfs_ctx *ctx) MUST_CHECK;
+void lock_list_destroy(struct file_lock_list *l);
+/* The last reference of a file went: its flock and OFD locks. */
+void lock_file_gone(struct file *f);
+extern const struct file_ops path_file_ops; /* O_PATH */
+

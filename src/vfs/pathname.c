@@ -1,0 +1,230 @@
+/*
+ * Names of places: from a path back to text, and the list of mounts.
+ *
+ * The text is built from its end backwards in the caller's buffer. A rename
+ * meanwhile could mix two states, so dcache_rename_seq is compared and the walk
+ * done again (a few times: then the mixture is as good as either).
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/fault.h"
+#include "vfs/internal.h"
+
+#define RETRIES 8
+#define UNREACHABLE "(unreachable)"
+
+/* Prepends one name and goes up; p is a reference. 1: went up; 0: p is the top
+ * (of the tree or of a detached mount). */
+static int prepend_step(struct path *p, char *buf, char **at)
+{
+	struct dentry *parent;
+
+	if (path_is_mount_root(p) || p->dentry->parent == p->dentry)
+		return mount_cross_up(p) ? 1 : 0;
+	parent = dentry_prepend_name(p->dentry, buf, at);
+	if (!parent || *at == buf) {
+		dentry_put(parent);
+		return -ENAMETOOLONG;
+	}
+	*--*at = '/';
+	dentry_put(p->dentry);
+	p->dentry = parent;
+	return 1;
+}
+
+/* Builds the name in the end of buf; *at points to it. 1: root was reached. */
+static int prepend_all(const struct path *start, const struct path *root, char *buf, char **at)
+{
+	struct path p = *start;
+	int r = 1;
+
+	path_get(&p);
+	while (!(root && path_equal(&p, root))) {
+		r = prepend_step(&p, buf, at);
+		if (r <= 0)
+			break;
+		r = 1;
+	}
+	path_put(&p);
+	return r;
+}
+
+static int build(const struct path *p, const struct path *root, char *buf, char *end, char **at)
+{
+	int r = 0;
+
+	for (int i = 0; i < RETRIES; i++) {
+		unsigned seq = atomic_load(&dcache_rename_seq);
+
+		*at = end;
+		r = prepend_all(p, root, buf, at);
+		if (!(seq & 1) && seq == atomic_load(&dcache_rename_seq))
+			break;
+	}
+	if (r < 0)
+		return r;
+	if (*at == end) {
+		if (*at == buf)
+			return -ENAMETOOLONG;
+		*--*at = '/';
+	}
+	return r;
+}
+
+static ssize_t name_of(const struct path *p, const struct path *root, bool mark_unreachable,
+		       char *buf, size_t size)
+{
+	size_t prefix, len;
+	char *at;
+	int r;
+
+	if (size < 2)
+		return -ERANGE;
+	r = build(p, root, buf, buf + size - 1, &at);
+	if (r < 0)
+		return size < 4096 ? -ERANGE : r;
+	prefix = r == 0 && mark_unreachable ? sizeof(UNREACHABLE) - 1 : 0;
+	len = (size_t)(buf + size - 1 - at);
+	if (prefix + len + 1 > size)
+		return size < 4096 ? -ERANGE : -ENAMETOOLONG;
+	memmove(buf + prefix, at, len);
+	memcpy(buf, UNREACHABLE, prefix);
+	buf[prefix + len] = '\0';
+	return (ssize_t)(prefix + len + 1);
+}
+
+ssize_t path_name(const struct path *p, const struct path *root, char *buf, size_t size)
+{
+	return name_of(p, root, root != NULL, buf, size);
+}
+
+/* ---- names of open files ---- */
+
+static ssize_t describe_anon(struct file *f, char *buf, size_t size)
+{
+	int len;
+
+	if (S_ISFIFO(f->inode->mode))
+		len = snprintf(buf, size, "pipe:[%llu]", (unsigned long long)f->inode->ino);
+	else if (S_ISSOCK(f->inode->mode))
+		len = snprintf(buf, size, "socket:[%llu]", (unsigned long long)f->inode->ino);
+	else
+		len = snprintf(buf, size, "anon_inode:[%s]", f->ops->name ? f->ops->name : "?");
+	return MIN((ssize_t)len, (ssize_t)size - 1);
+}
+
+ssize_t file_describe(struct file *f, const struct vfs_ctx *ctx, char *buf, size_t size)
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t len;
+
+	if (size < 2)
+		return -ENAMETOOLONG;
+	if (dentry_has(f->path.dentry, DENTRY_ANON))
+		return describe_anon(f, buf, size);
+	len = name_of(&f->path, f->path.mount->vfs ? &ctx->root : NULL, false, buf, size);
+	if (len < 0)
+		return len;
+	len--;
+	if (path_is_deleted(&f->path)) {
+		if ((size_t)len + sizeof(deleted) > size)
+			return -ENAMETOOLONG;
+		memcpy(buf + len, deleted, sizeof(deleted));
+		len += (ssize_t)sizeof(deleted) - 1;
+	}
+	return len;
+}
+
+/* ---- the list of mounts ---- */
+
+/* The mount after id in the list's order, with a reference. */
+static struct mount *next_mount(struct vfs *v, const struct mount *after)
+{
+	struct mount *next = NULL;
+	bool take = after == NULL;
+
+	rwlock_read(&v->mount_lock);
+	list_for_each(m, &v->mounts, struct mount, link) {
+		if (take) {
+			next = mount_get(m);
+			break;
+		}
+		take = m == after;
+	}
+	rwlock_read_unlock(&v->mount_lock);
+	return next;
+}
+
+/* False: not to be shown (outside the caller's root, or detached by now). */
+static bool fill_info(struct mount *m, const struct vfs_ctx *ctx, struct mount_info *mi)
+{
+	struct path top = { .mount = m, .dentry = m->root };
+	char *at;
+	size_t len;
+
+	mi->id = m->id;
+	mi->sb = m->sb;
+	mi->flags = mount_flags(m);
+	rwlock_read(&m->vfs->mount_lock);
+	mi->parent_id = m->parent ? m->parent->id : m->id;
+	rwlock_read_unlock(&m->vfs->mount_lock);
+	if (build(&top, &ctx->root, mi->point, mi->point + sizeof(mi->point) - 1, &at) != 1)
+		return false;
+	len = (size_t)(mi->point + sizeof(mi->point) - 1 - at);
+	memmove(mi->point, at, len);
+	mi->point[len] = '\0';
+	return true;
+}
+
+/* Where in its super the mount begins. */
+static void fill_root(struct mount *m, struct mount_info *mi)
+{
+	char *at = mi->root + sizeof(mi->root) - 1;
+	struct dentry *d = dentry_get(m->root);
+
+	*at = '\0';
+	while (d->parent != d) {
+		struct dentry *parent = dentry_prepend_name(d, mi->root + 1, &at);
+
+		if (!parent)
+			break;
+		*--at = '/';
+		dentry_put(d);
+		d = parent;
+	}
+	dentry_put(d);
+	if (*at == '\0')
+		*--at = '/';
+	memmove(mi->root, at, strlen(at) + 1);
+}
+
+int vfs_for_each_mount(struct vfs *v, const struct vfs_ctx *ctx,
+		       int (*fn)(const struct mount_info *mi, void *arg), void *arg)
+{
+	struct mount_info *mi = FAULT_POINT("vfs.mount_info") ? NULL : malloc(sizeof(*mi));
+	struct mount *m = NULL;
+	int r = 0;
+
+	if (!mi)
+		return -ENOMEM;
+	for (;;) {
+		struct mount *next = next_mount(v, m);
+
+		mount_put(m);
+		m = next;
+		if (!m)
+			break;
+		fill_root(m, mi);
+		if (fill_info(m, ctx, mi))
+			r = fn(mi, arg);
+		if (r != 0) {
+			mount_put(m);
+			break;
+		}
+	}
+	free(mi);
+	return r;
+}
