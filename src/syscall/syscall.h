@@ -78,8 +78,13 @@ void syscall_dispatch(struct task *t, int64_t nr);
 /* The table as docs/syscalls.md, a line at a time. */
 void syscall_table_markdown(void (*emit)(const char *line, void *arg), void *arg);
 
-/* Helpers that every family uses (util.c). Paths: copied once into buf (4096);
- * -EFAULT, -ENAMETOOLONG, -ENOENT when empty and not allowed. */
+/* ---- helpers that every family uses (util.c) ---- */
+
+/* For big buffers on the stack, which need not be cleared on each call. */
+#define UNINITIALIZED __attribute__((uninitialized))
+
+/* Paths: copied once into buf (SYSCALL_PATH_MAX): -EFAULT, -ENAMETOOLONG. An empty
+ * one is copied too: vfs answers -ENOENT unless LOOKUP_EMPTY allows it. */
 #define SYSCALL_PATH_MAX 4096
 int syscall_path(struct task *t, gva_t user, char *buf) MUST_CHECK;
 /* dirfd -> a place: AT_FDCWD gives an empty path (use cwd). The reference is
@@ -87,7 +92,36 @@ int syscall_path(struct task *t, gva_t user, char *buf) MUST_CHECK;
 int syscall_dirfd(struct task *t, int dirfd, const char *name, struct path *out) MUST_CHECK;
 int syscall_copy_in(struct task *t, void *dst, gva_t src, size_t size) MUST_CHECK;
 int syscall_copy_out(struct task *t, gva_t dst, const void *src, size_t size) MUST_CHECK;
+/* A structure that may grow (openat2, clone3): user_size bytes are at src; ours has
+ * size. Missing bytes become 0; -E2BIG when bytes that we do not know are not 0. */
+int syscall_copy_struct(struct task *t, void *dst, size_t size, gva_t src, size_t user_size)
+	MUST_CHECK;
 /* struct timespec of the guest -> ns; -EINVAL when out of range. */
 int syscall_timespec(struct task *t, gva_t user, uint64_t *ns) MUST_CHECK;
-/* A relative or absolute timeout -> absolute CLOCK_MONOTONIC ns; user 0: for ever. */
+/* A relative timeout -> absolute CLOCK_MONOTONIC ns; user 0: for ever. */
 int syscall_timeout(struct task *t, gva_t user, uint64_t *deadline_ns) MUST_CHECK;
+/* The same from nanoseconds. */
+uint64_t syscall_deadline(struct task *t, uint64_t ns);
+
+/* A name argument: where it starts and its text. Declare it UNINITIALIZED. */
+struct syscall_name {
+	struct path dir;
+	char text[SYSCALL_PATH_MAX];
+};
+int syscall_name_get(struct task *t, int dirfd, gva_t user, struct syscall_name *n) MUST_CHECK;
+void syscall_name_put(struct syscall_name *n);
+
+/* Calls fn on what the name leads to; its result. lookup: LOOKUP_*. */
+typedef long (*syscall_path_fn)(struct task *t, const struct vfs_ctx *ctx, const struct path *p,
+				void *arg);
+long syscall_on_path(struct task *t, int dirfd, gva_t user, unsigned lookup, syscall_path_fn fn,
+		     void *arg);
+/* Calls fn on an open file's place. may_be_path: O_PATH descriptors are allowed. */
+long syscall_on_fd(struct task *t, int fd, bool may_be_path, syscall_path_fn fn, void *arg);
+/* Either: the file's place when AT_EMPTY_PATH is in at_flags and the name is "" or
+ * NULL, else as syscall_on_path() with LOOKUP_FOLLOW unless AT_SYMLINK_NOFOLLOW. */
+long syscall_on_at(struct task *t, int dirfd, gva_t user, int at_flags, syscall_path_fn fn,
+		   void *arg);
+
+/* What a failed write sends before it returns: SIGPIPE, SIGXFSZ. Returns r. */
+long syscall_write_result(struct task *t, long r);
