@@ -179,10 +179,8 @@ static void task_release_resources(struct task *t)
 	task_release_context(t);
 	task_release_mm(t);
 	vfork_release(t);
-	fdtable_put(t->files, t);
-	t->files = NULL;
-	fs_context_put(t->fs);
-	t->fs = NULL;
+	fdtable_put(task_swap_files(t, NULL), t);
+	fs_context_put(task_swap_fs(t, NULL));
 }
 
 /* Children of a dead process go to the nearest living subreaper, or to us. */

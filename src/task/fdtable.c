@@ -191,8 +191,7 @@ int task_unshare_files(struct task *t)
 	r = fdtable_fork(old, &copy);
 	if (r < 0)
 		return r;
-	t->files = copy;
-	fdtable_put(old, t);
+	fdtable_put(task_swap_files(t, copy), t);
 	return 0;
 }
 

@@ -87,7 +87,6 @@ int task_unshare_fs(struct task *t)
 	copy = fs_context_copy(old);
 	if (!copy)
 		return -ENOMEM;
-	t->fs = copy;
-	fs_context_put(old);
+	fs_context_put(task_swap_fs(t, copy));
 	return 0;
 }

@@ -53,6 +53,10 @@ void runner_shutdown(void);
 /* Makes t look at its signals: out of the guest, out of a wait. => sighand */
 void task_kick_locked(struct task *t, bool killed);
 
+/* Others may look at them (task_files_get): swapped under pids_lock. */
+struct fdtable *task_swap_files(struct task *t, struct fdtable *files);
+struct fs_context *task_swap_fs(struct task *t, struct fs_context *fs);
+
 /* ---- exit.c ---- */
 
 /* Takes the task out of everything; its thread then ends. */

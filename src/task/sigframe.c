@@ -419,7 +419,9 @@ long signal_return(struct task *t)
 	restore_regs(t, &uc.mcontext);
 	if (restore_xstate(t, uc.mcontext.fpstate) < 0)
 		goto out_bad;
-	(void)altstack_set(t, &uc.stack, t->regs.rsp);
+	/* Judged by the handler's stack pointer, as Linux does: a handler that
+	 * still is on the stack it has set keeps its setting. */
+	(void)altstack_set(t, &uc.stack, frame + 8);
 	return (long)t->regs.rax;
 
 out_bad:

@@ -297,3 +297,59 @@ out_put_group:
 	group_put(g);
 	return r;
 }
+
+/* ---- what others may look at ---- */
+
+struct mm *task_mm_get(struct task *t)
+{
+	struct mm *mm;
+
+	mutex_lock(&pids_lock);
+	mm = t->mm;
+	if (mm)
+		mm_get(mm);
+	mutex_unlock(&pids_lock);
+	return mm;
+}
+
+struct fdtable *task_files_get(struct task *t)
+{
+	struct fdtable *ft;
+
+	mutex_lock(&pids_lock);
+	ft = t->files ? fdtable_get(t->files) : NULL;
+	mutex_unlock(&pids_lock);
+	return ft;
+}
+
+struct fs_context *task_fs_get(struct task *t)
+{
+	struct fs_context *fs;
+
+	mutex_lock(&pids_lock);
+	fs = t->fs ? fs_context_get(t->fs) : NULL;
+	mutex_unlock(&pids_lock);
+	return fs;
+}
+
+struct fdtable *task_swap_files(struct task *t, struct fdtable *files)
+{
+	struct fdtable *old;
+
+	mutex_lock(&pids_lock);
+	old = t->files;
+	t->files = files;
+	mutex_unlock(&pids_lock);
+	return old;
+}
+
+struct fs_context *task_swap_fs(struct task *t, struct fs_context *fs)
+{
+	struct fs_context *old;
+
+	mutex_lock(&pids_lock);
+	old = t->fs;
+	t->fs = fs;
+	mutex_unlock(&pids_lock);
+	return old;
+}

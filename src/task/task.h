@@ -288,6 +288,11 @@ void task_put(struct task *t);
 void group_get(struct thread_group *g);
 void group_put(struct thread_group *g);
 
+/* What a task of another process has, with a reference; NULL when it has left. */
+struct mm *task_mm_get(struct task *t);
+struct fdtable *task_files_get(struct task *t);
+struct fs_context *task_fs_get(struct task *t);
+
 /* ---- the pid table ---- */
 struct task *pid_find_task(struct kernel *k, int32_t tid);            /* reference */
 struct thread_group *pid_find_group(struct kernel *k, int32_t pid);   /* reference; zombies too */

@@ -1,0 +1,54 @@
+/* What the files of procfs/ share. */
+#pragma once
+
+#include "procfs/procfs.h"
+
+/* Text that grows. */
+struct text {
+	char *buf;
+	size_t size, capacity;
+	bool failed;
+};
+
+void text_add(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void text_bytes(struct text *t, const void *buf, size_t size);
+
+struct pentry;
+
+/* What an entry is asked about: the kernel, and a process and thread (with
+ * references held by the inode's user) for entries below a pid. */
+struct subject {
+	struct kernel *k;
+	struct thread_group *group;
+	struct task *task;
+	int fd;
+	const struct vfs_ctx *ctx; /* of the reader; may be NULL */
+};
+
+/* One name in a directory of the tree. */
+struct pentry {
+	const char *name;
+	uint32_t mode; /* S_IF* and permissions */
+	void (*show)(const struct subject *s, struct text *t);
+	/* Writes to the file: the whole text of one write. */
+	ssize_t (*store)(const struct subject *s, const char *buf, size_t size);
+	const struct pentry *children; /* of a directory, ends with name NULL */
+	/* Directories whose names are made up as they are asked for. */
+	int (*find)(const struct subject *s, const char *name, const struct pentry **entry, int *number);
+	int (*next)(const struct subject *s, int after, char *name, int *number);
+	/* Links: the text, and the object itself. */
+	ssize_t (*readlink)(const struct subject *s, char *buf, size_t size);
+	int (*follow)(const struct subject *s, struct path *out);
+	/* Files that are not text (mem, pagemap): positioned reads and writes. */
+	ssize_t (*pread)(const struct subject *s, struct uio *u, uint64_t off);
+	ssize_t (*pwrite)(const struct subject *s, struct uio *u, uint64_t off);
+};
+
+extern const struct pentry proc_root_entries[]; /* root.c */
+extern const struct pentry sys_root_entries[];  /* sysfs.c */
+extern const struct pentry proc_pid_dir, proc_tid_dir, proc_fd_link, proc_fdinfo_file;
+extern const struct pentry proc_task_dir, proc_fd_dir, proc_fdinfo_dir;
+extern const struct pentry proc_cwd_link, proc_root_link, proc_exe_link; /* links.c */
+
+/* Makes the inode of an entry. */
+int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s, struct inode **out) MUST_CHECK;

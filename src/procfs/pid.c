@@ -1,0 +1,668 @@
+/* Files about one process or thread (proc(5)). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "procfs/internal.h"
+
+static char state_letter(const struct subject *s)
+{
+	if (s->group->is_zombie || !s->task)
+		return 'Z';
+	switch (atomic_load(&s->task->state)) {
+	case TASK_STOPPED:
+		return 'T';
+	case TASK_ZOMBIE:
+	case TASK_DEAD:
+		return 'Z';
+	default:
+		return READ_ONCE(s->task->sysno) >= 0 &&
+				       (!s->ctx || s->ctx->task != s->task) ? 'S' : 'R';
+	}
+}
+
+static const char *state_name(char c)
+{
+	switch (c) {
+	case 'R':
+		return "running";
+	case 'S':
+		return "sleeping";
+	case 'T':
+		return "stopped";
+	default:
+		return "zombie";
+	}
+}
+
+static const char *comm_of(const struct subject *s)
+{
+	return s->task ? s->task->comm : s->group->pid == 1 ? "nacre" : "?";
+}
+
+static void usage_of(const struct subject *s, struct mm_usage *u)
+{
+	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
+
+	memset(u, 0, sizeof(*u));
+	if (mm)
+		mm_get_usage(mm, u);
+	mm_put(mm);
+}
+
+static void layout_of(const struct subject *s, struct mm_layout *l)
+{
+	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
+
+	memset(l, 0, sizeof(*l));
+	if (mm)
+		mm_get_layout(mm, l);
+	mm_put(mm);
+}
+
+/* A range of the process's memory: its arguments, its environment. */
+static void show_range(const struct subject *s, struct text *t, gva_t start, gva_t end)
+{
+	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
+	char buf[4096];
+
+	if (!mm)
+		return;
+	end = MIN(end, start + (1u << 21));
+	while (start < end) {
+		ssize_t n = mm_read_partial(mm, buf, start, MIN(sizeof(buf), end - start), true);
+
+		if (n <= 0)
+			break;
+		text_bytes(t, buf, (size_t)n);
+		start += (uint64_t)n;
+	}
+	mm_put(mm);
+}
+
+static void show_cmdline(const struct subject *s, struct text *t)
+{
+	struct mm_layout l;
+
+	layout_of(s, &l);
+	show_range(s, t, l.arg_start, l.arg_end);
+}
+
+static void show_environ(const struct subject *s, struct text *t)
+{
+	struct mm_layout l;
+
+	layout_of(s, &l);
+	show_range(s, t, l.env_start, l.env_end);
+}
+
+static void show_auxv(const struct subject *s, struct text *t)
+{
+	struct mm_layout l;
+
+	layout_of(s, &l);
+	text_bytes(t, l.auxv, l.auxv_count * sizeof(l.auxv[0]));
+}
+
+static void show_comm(const struct subject *s, struct text *t)
+{
+	text_add(t, "%.15s\n", comm_of(s));
+}
+
+static ssize_t store_comm(const struct subject *s, const char *buf, size_t size)
+{
+	size_t n = MIN(strcspn(buf, "\n"), (size_t)15);
+
+	if (!s->task || !s->ctx || ((struct task *)s->ctx->task)->group != s->group)
+		return -EINVAL;
+	memset(s->task->comm, 0, sizeof(s->task->comm));
+	memcpy(s->task->comm, buf, n);
+	return (ssize_t)size;
+}
+
+static void show_stat(const struct subject *s, struct text *t)
+{
+	struct thread_group *g = s->group;
+	struct signal_view sv = { 0 };
+	uint64_t ut, st, start;
+	struct mm_usage u;
+	struct mm_layout l;
+
+	usage_of(s, &u);
+	layout_of(s, &l);
+	group_times(g, &ut, &st);
+	if (s->task)
+		signal_view(s->task, &sv);
+	start = s->task ? s->task->start_ns / 10000000 : 0;
+	text_add(t,
+		 "%d (%.15s) %c %d %d %d 0 -1 4194304 %lu 0 %lu 0 %llu %llu %llu %llu 20 %d %u 0 %llu %llu "
+		 "%llu 18446744073709551615 %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0 17 0 0 0 0 0 0 "
+		 "%llu %llu %llu %llu %llu %llu %llu %d\n",
+		 s->task && s->ctx ? (s->task->tid ? s->task->tid : g->pid) : g->pid, comm_of(s), state_letter(s),
+		 group_ppid(g), g->pgid, g->sid, s->task ? atomic_load(&s->task->minflt) : 0,
+		 s->task ? atomic_load(&s->task->majflt) : 0, (unsigned long long)(ut / 10000000),
+		 (unsigned long long)(st / 10000000), (unsigned long long)(g->child_utime_ns / 10000000),
+		 (unsigned long long)(g->child_stime_ns / 10000000), s->task ? s->task->nice : 0, g->ntasks,
+		 (unsigned long long)start, (unsigned long long)u.vsize, (unsigned long long)(u.rss >> PAGE_SHIFT),
+		 (unsigned long long)l.code_start, (unsigned long long)l.code_end,
+		 (unsigned long long)l.stack_start, (unsigned long long)sv.pending, (unsigned long long)sv.blocked,
+		 (unsigned long long)sv.ignored, (unsigned long long)sv.caught, (unsigned long long)l.data_start,
+		 (unsigned long long)l.data_end, (unsigned long long)l.brk_start, (unsigned long long)l.arg_start,
+		 (unsigned long long)l.arg_end, (unsigned long long)l.env_start, (unsigned long long)l.env_end,
+		 g->exit_status);
+}
+
+static void show_statm(const struct subject *s, struct text *t)
+{
+	struct mm_usage u;
+
+	usage_of(s, &u);
+	text_add(t, "%llu %llu %llu %llu 0 %llu 0\n", (unsigned long long)(u.vsize >> PAGE_SHIFT),
+		 (unsigned long long)(u.rss >> PAGE_SHIFT), (unsigned long long)(u.rss_file >> PAGE_SHIFT),
+		 (unsigned long long)(u.text >> PAGE_SHIFT), (unsigned long long)(u.data >> PAGE_SHIFT));
+}
+
+static void status_memory(const struct subject *s, struct text *t)
+{
+	struct mm_usage u;
+
+	usage_of(s, &u);
+	text_add(t,
+		 "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t       0 kB\n"
+		 "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\n"
+		 "RssShmem:\t%8llu kB\nVmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\n"
+		 "VmLib:\t       0 kB\nVmPTE:\t       0 kB\nVmSwap:\t       0 kB\n",
+		 (unsigned long long)u.peak_vsize >> 10, (unsigned long long)u.vsize >> 10,
+		 (unsigned long long)u.locked >> 10, (unsigned long long)u.peak_rss >> 10,
+		 (unsigned long long)u.rss >> 10, (unsigned long long)(u.rss - u.rss_file) >> 10,
+		 (unsigned long long)u.rss_file >> 10, (unsigned long long)u.rss_shared >> 10,
+		 (unsigned long long)u.data >> 10, (unsigned long long)u.stack >> 10,
+		 (unsigned long long)u.text >> 10);
+}
+
+static void status_signals(const struct subject *s, struct text *t)
+{
+	struct signal_view v;
+	uint64_t limit = task_limit(s->task, RLIMIT_SIGPENDING_NR);
+
+	signal_view(s->task, &v);
+	text_add(t,
+		 "SigQ:\t%u/%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n"
+		 "SigIgn:\t%016llx\nSigCgt:\t%016llx\n",
+		 v.nqueued, (unsigned long long)limit, (unsigned long long)v.pending,
+		 (unsigned long long)v.group_pending, (unsigned long long)v.blocked, (unsigned long long)v.ignored,
+		 (unsigned long long)v.caught);
+}
+
+static void show_status(const struct subject *s, struct text *t)
+{
+	struct thread_group *g = s->group;
+	const struct cred *c;
+	char st = state_letter(s);
+	int32_t tid = s->task ? s->task->tid : g->pid;
+	struct fdtable *ft;
+	unsigned cap = 0;
+
+	text_add(t, "Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+		 comm_of(s), st, state_name(st), g->pid, tid, group_ppid(g));
+	if (!s->task) {
+		text_add(t, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nThreads:\t0\n");
+		return;
+	}
+	c = task_cred_get(s->task);
+	text_add(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid,
+		 c->egid, c->sgid, c->fsgid);
+	ft = task_files_get(s->task);
+	if (ft) {
+		fdtable_count(ft, &cap);
+		fdtable_put(ft, NULL);
+	}
+	text_add(t, "FDSize:\t%u\nGroups:\t", cap);
+	for (uint32_t i = 0; i < c->ngroups; i++)
+		text_add(t, "%u ", c->groups[i]);
+	text_add(t, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", g->pid, tid, g->pgid, g->sid);
+	status_memory(s, t);
+	text_add(t, "CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t%u\n", g->ntasks);
+	status_signals(s, t);
+	text_add(t,
+		 "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n"
+		 "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\n",
+		 (unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
+		 (unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
+		 (unsigned long long)c->cap_ambient, s->task->no_new_privs);
+	text_add(t, "Cpus_allowed:\t%llx\nCpus_allowed_list:\t0-%u\nMems_allowed:\t1\nMems_allowed_list:\t0\n",
+		 (unsigned long long)s->task->cpu_affinity, s->k->ncpus - 1);
+	text_add(t, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
+		 atomic_load(&s->task->nvcsw), atomic_load(&s->task->nivcsw));
+	cred_put(c);
+}
+
+/* ---- memory ---- */
+
+static void maps_line(const struct mm_vma_info *v, struct text *t)
+{
+	int n = 0;
+	size_t before = t->size;
+
+	text_add(t, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu", (unsigned long long)v->start,
+		 (unsigned long long)v->end, v->prot & MAP_R ? 'r' : '-', v->prot & MAP_W ? 'w' : '-',
+		 v->prot & MAP_X ? 'x' : '-', v->shared ? 's' : 'p', (unsigned long long)v->offset,
+		 (unsigned)(v->dev >> 8) & 0xfff, (unsigned)v->dev & 0xff, (unsigned long long)v->ino);
+	n = (int)(t->size - before);
+	if (v->name[0])
+		text_add(t, "%*s%s", n < 73 ? 73 - n : 1, "", v->name);
+	text_add(t, "\n");
+}
+
+static void smaps_rest(const struct mm_vma_info *v, struct text *t)
+{
+	unsigned long long size = (v->end - v->start) >> 10, rss = v->rss >> 10;
+
+	text_add(t,
+		 "Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
+		 "Rss:            %8llu kB\nPss:            %8llu kB\nShared_Clean:          0 kB\n"
+		 "Shared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8llu kB\n"
+		 "Referenced:     %8llu kB\nAnonymous:      %8llu kB\nLazyFree:              0 kB\n"
+		 "AnonHugePages:         0 kB\nShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\n"
+		 "Shared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\nSwap:                  0 kB\n"
+		 "SwapPss:               0 kB\nLocked:         %8llu kB\nTHPeligible:           0\n"
+		 "VmFlags:%s%s%s%s%s\n",
+		 size, rss, rss, rss, rss, (unsigned long long)v->anon >> 10, v->locked ? size : 0,
+		 v->prot & MAP_R ? " rd" : "", v->prot & MAP_W ? " wr" : "", v->prot & MAP_X ? " ex" : "",
+		 v->shared ? " sh" : "", v->grows_down ? " gd" : "");
+}
+
+static void show_vmas(const struct subject *s, struct text *t, bool smaps)
+{
+	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
+	struct mm_vma_info *v = malloc(sizeof(*v));
+
+	for (gva_t at = 0; mm && v && mm_next_vma(mm, at, v); at = v->end) {
+		maps_line(v, t);
+		if (smaps)
+			smaps_rest(v, t);
+	}
+	free(v);
+	mm_put(mm);
+}
+
+static void show_maps(const struct subject *s, struct text *t)
+{
+	show_vmas(s, t, false);
+}
+
+static void show_smaps(const struct subject *s, struct text *t)
+{
+	show_vmas(s, t, true);
+}
+
+static ssize_t mem_move(const struct subject *s, struct uio *u, uint64_t off, bool write)
+{
+	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
+	char buf[4096];
+	ssize_t done = 0;
+
+	if (!mm)
+		return 0;
+	while (u->remaining) {
+		size_t n = MIN(u->remaining, sizeof(buf));
+		ssize_t r = write ? uio_read(u, buf, n) : mm_read_partial(mm, buf, off, n, true);
+
+		if (r > 0)
+			r = write ? mm_write_partial(mm, off, buf, (size_t)r, true) :
+				    uio_write(u, buf, (size_t)r);
+		if (r <= 0) {
+			done = done ? done : r == -EFAULT ? -EIO : r;
+			break;
+		}
+		done += r;
+		off += (uint64_t)r;
+		if ((size_t)r < n)
+			break;
+	}
+	mm_put(mm);
+	return done;
+}
+
+static ssize_t mem_pread(const struct subject *s, struct uio *u, uint64_t off)
+{
+	return mem_move(s, u, off, false);
+}
+
+static ssize_t mem_pwrite(const struct subject *s, struct uio *u, uint64_t off)
+{
+	return mem_move(s, u, off, true);
+}
+
+/* ---- limits and the like ---- */
+
+static void show_limits(const struct subject *s, struct text *t)
+{
+	static const struct {
+		const char *name, *unit;
+	} rows[RLIMITS] = {
+		{ "Max cpu time", "seconds" },       { "Max file size", "bytes" },
+		{ "Max data size", "bytes" },        { "Max stack size", "bytes" },
+		{ "Max core file size", "bytes" },   { "Max resident set", "bytes" },
+		{ "Max processes", "processes" },    { "Max open files", "files" },
+		{ "Max locked memory", "bytes" },    { "Max address space", "bytes" },
+		{ "Max file locks", "locks" },       { "Max pending signals", "signals" },
+		{ "Max msgqueue size", "bytes" },    { "Max nice priority", "" },
+		{ "Max realtime priority", "" },     { "Max realtime timeout", "us" },
+	};
+
+	text_add(t, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (int i = 0; i < RLIMITS; i++) {
+		struct krlimit lim;
+		char cur[24] = "unlimited", max[24] = "unlimited";
+
+		group_get_limit(s->group, i, &lim);
+		if (lim.cur != ~(uint64_t)0)
+			snprintf(cur, sizeof(cur), "%llu", (unsigned long long)lim.cur);
+		if (lim.max != ~(uint64_t)0)
+			snprintf(max, sizeof(max), "%llu", (unsigned long long)lim.max);
+		text_add(t, "%-25s %-20s %-20s %-10s\n", rows[i].name, cur, max, rows[i].unit);
+	}
+}
+
+static void show_oom_adj(const struct subject *s, struct text *t)
+{
+	text_add(t, "%d\n", s->group->oom_score_adj);
+}
+
+static ssize_t store_oom_adj(const struct subject *s, const char *buf, size_t size)
+{
+	char *end;
+	long v = strtol(buf, &end, 10);
+
+	if (end == buf || v < -1000 || v > 1000)
+		return -EINVAL;
+	mutex_lock(&s->group->lock);
+	s->group->oom_score_adj = (int)v;
+	mutex_unlock(&s->group->lock);
+	return (ssize_t)size;
+}
+
+static void show_zero(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "0\n");
+}
+
+static void show_cgroup(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "0::/\n");
+}
+
+static void show_idmap(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "         0          0 4294967295\n");
+}
+
+static void show_setgroups(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "allow\n");
+}
+
+static void show_loginuid(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "4294967295");
+}
+
+static void show_filter(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "00000033\n");
+}
+
+static void show_personality(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "00000000\n");
+}
+
+static void show_io(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+}
+
+static void show_wchan(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "0");
+}
+
+static void show_sched(const struct subject *s, struct text *t)
+{
+	text_add(t, "%s (%d, #threads: %u)\n", comm_of(s), s->group->pid, s->group->ntasks);
+}
+
+/* ---- mounts ---- */
+
+struct mounts_arg {
+	struct text *t;
+	bool info;
+};
+
+static void mount_options(const struct mount_info *mi, struct text *t)
+{
+	static const struct {
+		unsigned flag;
+		const char *name;
+	} names[] = { { 2, ",nosuid" }, { 4, ",nodev" }, { 8, ",noexec" }, { 1024, ",noatime" }, { 1u << 21, ",relatime" } };
+
+	text_add(t, "%s", mi->flags & 1 ? "ro" : "rw");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (mi->flags & names[i].flag)
+			text_add(t, "%s", names[i].name);
+	}
+}
+
+static int show_mount(const struct mount_info *mi, void *arg)
+{
+	struct mounts_arg *a = arg;
+
+	if (a->info) {
+		text_add(a->t, "%llu %llu %u:%u %s %s ", (unsigned long long)mi->id,
+			 (unsigned long long)mi->parent_id, (unsigned)(mi->sb->dev >> 8) & 0xfff,
+			 (unsigned)mi->sb->dev & 0xff, mi->root, mi->point);
+		mount_options(mi, a->t);
+		text_add(a->t, " - %s %s rw\n", mi->sb->type, mi->sb->source);
+	} else {
+		text_add(a->t, "%s %s %s ", mi->sb->source, mi->point, mi->sb->type);
+		mount_options(mi, a->t);
+		text_add(a->t, " 0 0\n");
+	}
+	return 0;
+}
+
+static void show_mounts_as(const struct subject *s, struct text *t, bool info)
+{
+	struct mounts_arg a = { t, info };
+
+	if (s->ctx && s->ctx->root.dentry)
+		(void)vfs_for_each_mount(s->k->vfs, s->ctx, show_mount, &a);
+}
+
+static void show_mounts(const struct subject *s, struct text *t)
+{
+	show_mounts_as(s, t, false);
+}
+
+static void show_mountinfo(const struct subject *s, struct text *t)
+{
+	show_mounts_as(s, t, true);
+}
+
+/* ---- ns/ and net/ ---- */
+
+static ssize_t ns_text(const char *name, unsigned ino, char *buf, size_t size)
+{
+	char text[40];
+	int n = snprintf(text, sizeof(text), "%s:[%u]", name, ino);
+
+	memcpy(buf, text, MIN((size_t)n, size));
+	return (ssize_t)MIN((size_t)n, size);
+}
+
+#define NS(name, ino)                                                                   \
+	static ssize_t ns_##name(const struct subject *s UNUSED, char *buf, size_t size) \
+	{                                                                               \
+		return ns_text(#name, ino, buf, size);                                  \
+	}
+NS(pid, 4026531836u)
+NS(net, 4026531840u)
+NS(mnt, 4026531841u)
+NS(uts, 4026531838u)
+NS(ipc, 4026531839u)
+NS(user, 4026531837u)
+NS(cgroup, 4026531835u)
+
+#define LINK (S_IFLNK | 0777)
+#define RO (S_IFREG | 0444)
+#define RW (S_IFREG | 0644)
+#define DIR_ (S_IFDIR | 0555)
+
+static const struct pentry ns_entries[] = {
+	{ .name = "cgroup", .mode = LINK, .readlink = ns_cgroup }, { .name = "ipc", .mode = LINK, .readlink = ns_ipc },
+	{ .name = "mnt", .mode = LINK, .readlink = ns_mnt },       { .name = "net", .mode = LINK, .readlink = ns_net },
+	{ .name = "pid", .mode = LINK, .readlink = ns_pid },       { .name = "user", .mode = LINK, .readlink = ns_user },
+	{ .name = "uts", .mode = LINK, .readlink = ns_uts },       { .name = NULL },
+};
+
+static void show_net_dev(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "Inter-|   Receive                                                |  Transmit\n"
+		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
+		    "drop fifo colls carrier compressed\n");
+}
+
+static void show_net_unix(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+}
+
+static void show_net_tcp(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
+}
+
+static void show_nothing(const struct subject *s UNUSED, struct text *t UNUSED)
+{
+}
+
+static const struct pentry net_entries[] = {
+	{ .name = "dev", .mode = RO, .show = show_net_dev },
+	{ .name = "unix", .mode = RO, .show = show_net_unix },
+	{ .name = "tcp", .mode = RO, .show = show_net_tcp },
+	{ .name = "udp", .mode = RO, .show = show_net_tcp },
+	{ .name = "if_inet6", .mode = RO, .show = show_nothing },
+	{ .name = NULL },
+};
+
+/* ---- task/ ---- */
+
+static int find_tid(const struct subject *s, const char *name, const struct pentry **entry, int *number)
+{
+	char *end;
+	long tid = strtol(name, &end, 10);
+	struct task *t;
+	int r = -ENOENT;
+
+	if (name[0] < '1' || name[0] > '9' || *end || tid > INT32_MAX)
+		return -ENOENT;
+	t = pid_find_task(s->k, (int32_t)tid);
+	if (t && t->group == s->group) {
+		*entry = &proc_tid_dir;
+		*number = (int)tid;
+		r = 0;
+	}
+	task_put(t);
+	return r;
+}
+
+static int next_tid(const struct subject *s, int after, char *name, int *number)
+{
+	struct task *t = group_next_task(s->group, after < 0 ? 0 : after);
+
+	if (!t)
+		return -ENOENT;
+	*number = t->tid;
+	snprintf(name, 32, "%d", t->tid);
+	task_put(t);
+	return 0;
+}
+
+
+
+#define COMMON_ENTRIES                                                                    \
+	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                          \
+	{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm },           \
+	{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },              \
+	{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },                    \
+	{ .name = "stat", .mode = RO, .show = show_stat },                                \
+	{ .name = "statm", .mode = RO, .show = show_statm },                              \
+	{ .name = "status", .mode = RO, .show = show_status },                            \
+	{ .name = "maps", .mode = RO, .show = show_maps },                                \
+	{ .name = "smaps", .mode = RO, .show = show_smaps },                              \
+	{ .name = "mem", .mode = S_IFREG | 0600, .pread = mem_pread, .pwrite = mem_pwrite }, \
+	{ .name = "limits", .mode = RO, .show = show_limits },                            \
+	{ .name = "oom_score", .mode = RO, .show = show_zero },                           \
+	{ .name = "oom_score_adj", .mode = RW, .show = show_oom_adj, .store = store_oom_adj }, \
+	{ .name = "cgroup", .mode = RO, .show = show_cgroup },                            \
+	{ .name = "uid_map", .mode = RO, .show = show_idmap },                            \
+	{ .name = "gid_map", .mode = RO, .show = show_idmap },                            \
+	{ .name = "setgroups", .mode = RO, .show = show_setgroups },                      \
+	{ .name = "loginuid", .mode = RO, .show = show_loginuid },                        \
+	{ .name = "sessionid", .mode = RO, .show = show_loginuid },                       \
+	{ .name = "personality", .mode = RO, .show = show_personality },                  \
+	{ .name = "io", .mode = RO, .show = show_io },                                    \
+	{ .name = "wchan", .mode = RO, .show = show_wchan },                              \
+	{ .name = "sched", .mode = RO, .show = show_sched },                              \
+	{ .name = "mounts", .mode = RO, .show = show_mounts },                            \
+	{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                      \
+	{ .name = "ns", .mode = DIR_, .children = ns_entries },                           \
+	{ .name = "net", .mode = DIR_, .children = net_entries }
+
+/* The fixed part is a table; the links and directories with parts elsewhere
+ * are found by name. */
+static const struct pentry pid_entries[] = {
+	COMMON_ENTRIES,
+	{ .name = "coredump_filter", .mode = RW, .show = show_filter },
+	{ .name = NULL },
+};
+
+static const struct pentry tid_entries[] = { COMMON_ENTRIES, { .name = NULL } };
+
+const struct pentry proc_task_dir = { .name = "task", .mode = DIR_, .find = find_tid, .next = next_tid };
+
+static const struct pentry *const linked[] = {
+	&proc_cwd_link, &proc_root_link, &proc_exe_link, &proc_fd_dir, &proc_fdinfo_dir, &proc_task_dir,
+};
+
+static int find_linked(const struct subject *s UNUSED, const char *name, const struct pentry **entry, int *number)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(linked); i++) {
+		if (strcmp(linked[i]->name, name) == 0) {
+			*entry = linked[i];
+			*number = 0;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static int next_linked(const struct subject *s UNUSED, int after, char *name, int *number)
+{
+	int i = after + 1;
+
+	if (i < 0 || i >= (int)ARRAY_SIZE(linked))
+		return -ENOENT;
+	strcpy(name, linked[i]->name);
+	*number = i;
+	return 0;
+}
+
+const struct pentry proc_pid_dir = {
+	.name = "pid", .mode = DIR_, .children = pid_entries, .find = find_linked, .next = next_linked,
+};
+const struct pentry proc_tid_dir = {
+	.name = "tid", .mode = DIR_, .children = tid_entries, .find = find_linked, .next = next_linked,
+};

@@ -1,0 +1,110 @@
+/* The part of /sys that programs look at. */
+#include <sys/stat.h>
+
+#include "procfs/internal.h"
+
+static void show_cpus(const struct subject *s, struct text *t)
+{
+	if (s->k->ncpus == 1)
+		text_add(t, "0\n");
+	else
+		text_add(t, "0-%u\n", s->k->ncpus - 1);
+}
+
+static void show_thp(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "always [madvise] never\n");
+}
+
+static void show_hpage(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "2097152\n");
+}
+
+static void show_zero(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "0\n");
+}
+
+static void show_cpumap(const struct subject *s, struct text *t)
+{
+	text_add(t, "%llx\n", s->k->ncpus >= 64 ? ~0ull : (1ull << s->k->ncpus) - 1);
+}
+
+static void show_node_meminfo(const struct subject *s, struct text *t)
+{
+	unsigned long long kib = s->k->memory_limit >> 10;
+
+	text_add(t, "Node 0 MemTotal:       %llu kB\nNode 0 MemFree:        %llu kB\n", kib, kib);
+}
+
+#define RO (S_IFREG | 0444)
+#define DIR_ (S_IFDIR | 0555)
+
+static const struct pentry empty[] = { { .name = NULL } };
+
+static const struct pentry thp_entries[] = {
+	{ .name = "enabled", .mode = RO, .show = show_thp },
+	{ .name = "defrag", .mode = RO, .show = show_thp },
+	{ .name = "hpage_pmd_size", .mode = RO, .show = show_hpage },
+	{ .name = NULL },
+};
+
+static const struct pentry mm_entries[] = {
+	{ .name = "transparent_hugepage", .mode = DIR_, .children = thp_entries },
+	{ .name = NULL },
+};
+
+static const struct pentry kernel_entries[] = {
+	{ .name = "mm", .mode = DIR_, .children = mm_entries },
+	{ .name = NULL },
+};
+
+static const struct pentry cpu_entries[] = {
+	{ .name = "online", .mode = RO, .show = show_cpus },
+	{ .name = "possible", .mode = RO, .show = show_cpus },
+	{ .name = "present", .mode = RO, .show = show_cpus },
+	{ .name = NULL },
+};
+
+static const struct pentry node0_entries[] = {
+	{ .name = "cpumap", .mode = RO, .show = show_cpumap },
+	{ .name = "cpulist", .mode = RO, .show = show_cpus },
+	{ .name = "meminfo", .mode = RO, .show = show_node_meminfo },
+	{ .name = NULL },
+};
+
+static const struct pentry node_entries[] = {
+	{ .name = "online", .mode = RO, .show = show_zero },
+	{ .name = "possible", .mode = RO, .show = show_zero },
+	{ .name = "has_cpu", .mode = RO, .show = show_zero },
+	{ .name = "node0", .mode = DIR_, .children = node0_entries },
+	{ .name = NULL },
+};
+
+static const struct pentry system_entries[] = {
+	{ .name = "cpu", .mode = DIR_, .children = cpu_entries },
+	{ .name = "node", .mode = DIR_, .children = node_entries },
+	{ .name = NULL },
+};
+
+static const struct pentry devices_entries[] = {
+	{ .name = "system", .mode = DIR_, .children = system_entries },
+	{ .name = NULL },
+};
+
+static const struct pentry fs_entries[] = {
+	{ .name = "cgroup", .mode = DIR_, .children = empty },
+	{ .name = NULL },
+};
+
+const struct pentry sys_root_entries[] = {
+	{ .name = "block", .mode = DIR_, .children = empty },
+	{ .name = "bus", .mode = DIR_, .children = empty },
+	{ .name = "class", .mode = DIR_, .children = empty },
+	{ .name = "dev", .mode = DIR_, .children = empty },
+	{ .name = "devices", .mode = DIR_, .children = devices_entries },
+	{ .name = "fs", .mode = DIR_, .children = fs_entries },
+	{ .name = "kernel", .mode = DIR_, .children = kernel_entries },
+	{ .name = NULL },
+};
