@@ -55,12 +55,20 @@ static size_t format_prefix(char *line, size_t size, enum log_level level)
 	return (size_t)len;
 }
 
+void log_write(int fd, const char *text, size_t size)
+{
+	long ret;
+
+	do {
+		ret = rawcall3(SYS_write, fd, (long)text, (long)size); /* host: write */
+	} while (ret == -EINTR);
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	char line[LINE_MAX_BYTES];
 	size_t len;
 	va_list ap;
-	long ret;
 	int body;
 
 	if (line_fd < 0)
@@ -79,7 +87,5 @@ void log_line(enum log_level level, const char *fmt, ...)
 		len += (size_t)body;
 	}
 	line[len++] = '\n';
-	do {
-		ret = rawcall3(SYS_write, line_fd, (long)line, (long)len); /* host: write */
-	} while (ret == -EINTR);
+	log_write(line_fd, line, len);
 }

@@ -12,6 +12,8 @@ void log_init(int fd, enum log_level level);
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "error", "warn", "info", "debug" -> the level, or -EINVAL. */
 int log_level_parse(const char *name);
+/* One host write of text that is made already (strace lines), to fd. */
+void log_write(int fd, const char *text, size_t size);
 /* The descriptor given to log_init(), -1 for none. */
 int log_fd(void);
 
