@@ -303,6 +303,24 @@ void inode_forget_names(struct inode *inode)
 	} while (found);
 }
 
+struct dentry *dentry_of_inode(struct inode *inode)
+{
+	struct dentry *found = NULL;
+
+	mutex_lock(&alias_lock);
+	for (int deleted = 0; deleted < 2 && !found; deleted++) {
+		list_for_each(d, &inode->dentries, struct dentry, alias) {
+			if (dentry_has(d, DENTRY_DELETED) == (bool)deleted &&
+			    refcount_get_not_zero(&d->refs)) {
+				found = d;
+				break;
+			}
+		}
+	}
+	mutex_unlock(&alias_lock);
+	return found;
+}
+
 /* ---- the clock ---- */
 
 /* Collects references on at most SHRINK_BATCH unused dentries (of sb; NULL: any),

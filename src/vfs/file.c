@@ -12,6 +12,7 @@
  * vfs_write_limit() itself.
  */
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -286,6 +287,32 @@ int file_readdir(struct file *f, dirent_fn emit, void *arg, const struct vfs_ctx
 	r = f->ops->readdir(f, emit, arg, ctx);
 	mutex_unlock(&f->pos_lock);
 	return r;
+}
+
+int file_fallocate(struct file *f, int mode, int64_t off, int64_t len, const struct vfs_ctx *ctx)
+{
+	int64_t end;
+	int r;
+
+	if (off < 0 || len <= 0)
+		return -EINVAL;
+	if (!file_may_write(f))
+		return -EBADF;
+	if (S_ISFIFO(f->inode->mode))
+		return -ESPIPE;
+	if (S_ISDIR(f->inode->mode))
+		return -EISDIR;
+	if (!S_ISREG(f->inode->mode))
+		return -ENODEV;
+	/* Punching never changes the size, and has to say so. */
+	if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if (add_overflow(off, len, &end))
+		return -EFBIG;
+	if (!f->ops->fallocate)
+		return -EOPNOTSUPP;
+	r = attr_kill_priv(ctx, f->inode);
+	return r < 0 ? r : f->ops->fallocate(f, mode, (uint64_t)off, (uint64_t)len, ctx);
 }
 
 uint32_t file_poll(struct file *f, struct poll_table *pt)

@@ -22,6 +22,7 @@ void super_init(struct super *sb, const struct super_ops *ops, const char *type)
 	sb->root = NULL;
 	refcount_init(&sb->refs, 1);
 	mutex_init(&sb->rename_lock, LOCK_VFS_RENAME);
+	atomic_init(&sb->vfs, NULL);
 	sb->priv = NULL;
 }
 

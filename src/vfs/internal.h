@@ -84,6 +84,8 @@ int dentry_move(struct dentry *d, struct dentry *parent, const char *name, size_
 /* a and b change places. */
 int dentry_exchange(struct dentry *a, struct dentry *b) MUST_CHECK;
 bool dentry_is_ancestor(struct dentry *maybe_ancestor, struct dentry *d);
+/* One of the inode's names, with a reference; one that is not deleted if any. */
+struct dentry *dentry_of_inode(struct inode *inode);
 void dcache_prune_super(struct super *sb);
 /* Even while nothing moves; odd while a rename is changing a name. */
 extern atomic_uint dcache_rename_seq;
@@ -131,6 +133,8 @@ static inline struct mount *mount_get(struct mount *m)
 void mount_put(struct mount *m);
 /* A mount that no tree shows, for inodes without a place. Takes over root. */
 int mount_create_internal(struct super *sb, struct dentry *root, struct mount **out) MUST_CHECK;
+/* Some mount of sb in the tree, with a reference, or NULL. */
+struct mount *mount_find_super(struct vfs *v, const struct super *sb);
 /* Goes from p down into what is mounted on it, as often as needed. True when p
  * changed. */
 bool mount_cross_down(struct path *p);

@@ -120,6 +120,21 @@ uint64_t mount_id(const struct mount *m)
 	return m->id;
 }
 
+struct mount *mount_find_super(struct vfs *v, const struct super *sb)
+{
+	struct mount *found = NULL;
+
+	rwlock_read(&v->mount_lock);
+	list_for_each(m, &v->mounts, struct mount, link) {
+		if (m->sb == sb) {
+			found = mount_get(m);
+			break;
+		}
+	}
+	rwlock_read_unlock(&v->mount_lock);
+	return found;
+}
+
 /* ---- crossing ---- */
 
 static struct mount *child_at_locked(struct mount *m, const struct dentry *d)
@@ -266,6 +281,8 @@ int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned f
 		}
 		rwlock_write_unlock(&v->mount_lock);
 	}
+	if (r == 0)
+		atomic_store(&sb->vfs, v);
 	if (r < 0)
 		mount_put(m); /* puts root and sb */
 	else if (out)

@@ -22,7 +22,9 @@ static int prepend_step(struct path *p, char *buf, char **at)
 {
 	struct dentry *parent;
 
-	if (path_is_mount_root(p) || p->dentry->parent == p->dentry)
+	if (!p->mount && p->dentry->parent == p->dentry)
+		return 0;
+	if (p->mount && (path_is_mount_root(p) || p->dentry->parent == p->dentry))
 		return mount_cross_up(p) ? 1 : 0;
 	parent = dentry_prepend_name(p->dentry, buf, at);
 	if (!parent || *at == buf) {
@@ -41,7 +43,9 @@ static int prepend_all(const struct path *start, const struct path *root, char *
 	struct path p = *start;
 	int r = 1;
 
-	path_get(&p);
+	dentry_get(p.dentry);
+	if (p.mount)
+		mount_get(p.mount);
 	while (!(root && path_equal(&p, root))) {
 		r = prepend_step(&p, buf, at);
 		if (r <= 0)
@@ -116,9 +120,19 @@ static ssize_t describe_anon(struct file *f, char *buf, size_t size)
 	return MIN((ssize_t)len, (ssize_t)size - 1);
 }
 
-ssize_t file_describe(struct file *f, const struct vfs_ctx *ctx, char *buf, size_t size)
+/* Appends " (deleted)" to the len bytes in buf; -ENAMETOOLONG. */
+static ssize_t append_deleted(char *buf, ssize_t len, size_t size)
 {
 	static const char deleted[] = " (deleted)";
+
+	if ((size_t)len + sizeof(deleted) > size)
+		return -ENAMETOOLONG;
+	memcpy(buf + len, deleted, sizeof(deleted));
+	return len + (ssize_t)sizeof(deleted) - 1;
+}
+
+ssize_t file_describe(struct file *f, const struct vfs_ctx *ctx, char *buf, size_t size)
+{
 	ssize_t len;
 
 	if (size < 2)
@@ -129,13 +143,34 @@ ssize_t file_describe(struct file *f, const struct vfs_ctx *ctx, char *buf, size
 	if (len < 0)
 		return len;
 	len--;
-	if (path_is_deleted(&f->path)) {
-		if ((size_t)len + sizeof(deleted) > size)
-			return -ENAMETOOLONG;
-		memcpy(buf + len, deleted, sizeof(deleted));
-		len += (ssize_t)sizeof(deleted) - 1;
+	return path_is_deleted(&f->path) ? append_deleted(buf, len, size) : len;
+}
+
+size_t inode_name(struct inode *inode, char *buf, size_t size)
+{
+	struct vfs *v = atomic_load(&inode->sb->vfs);
+	struct path p = { .mount = v ? mount_find_super(v, inode->sb) : NULL };
+	char *at, *end = buf + size - 1;
+	ssize_t len;
+
+	if (size < 2)
+		return 0;
+	p.dentry = dentry_of_inode(inode);
+	if (!p.dentry || dentry_has(p.dentry, DENTRY_ANON) || build(&p, NULL, buf, end, &at) < 0) {
+		dentry_put(p.dentry);
+		mount_put(p.mount);
+		return 0;
 	}
-	return len;
+	len = end - at;
+	memmove(buf, at, (size_t)len);
+	buf[len] = '\0';
+	if (path_is_deleted(&p)) {
+		ssize_t more = append_deleted(buf, len, size);
+
+		len = more < 0 ? len : more;
+	}
+	path_put(&p);
+	return (size_t)len;
 }
 
 /* ---- the list of mounts ---- */

@@ -102,7 +102,8 @@ struct kstatfs {
  * says), -EINVAL for readlink, -EOPNOTSUPP for xattrs. Names are NUL-terminated
  * single components, never "." or "..", at most 255 bytes, permission-checked
  * by the caller (vfs) already. dir ops: dir->dir_lock is held for writing
- * (lookup: too). A new inode is returned with one reference. */
+ * (lookup: too). A new inode is returned with one reference. The mode of what is
+ * made has its S_IFMT type, umask and setgid directories are dealt with. */
 struct inode_ops {
 	/* -ENOENT: no such name (a negative dentry is kept when the super says
 	 * that names are stable). */
@@ -169,6 +170,7 @@ struct super {
 	struct inode *root;  /* one reference, dropped by vfs before destroy */
 	struct refcount refs;
 	struct mutex rename_lock;
+	struct vfs *_Atomic vfs; /* the tree that shows it; NULL: none */
 	void *priv;
 };
 
@@ -209,6 +211,9 @@ void inode_fill_stat(const struct inode *inode, struct kstat *st);
 /* The owner of a new inode in dir: uid is ctx->cred->fsuid, the group is dir's if
  * that is setgid, else fsgid. The mode that ops get is final. */
 uint32_t vfs_new_gid(const struct inode *dir, const struct vfs_ctx *ctx);
+/* A name of the inode for /proc/[pid]/maps: one of its cached names, seen from
+ * the root of the tree, with " (deleted)" when it is. Returns the length. */
+size_t inode_name(struct inode *inode, char *buf, size_t size);
 /* Forgets every cached name of the inode (the backend says that they are gone). */
 void inode_forget_names(struct inode *inode);
 
@@ -326,6 +331,8 @@ uint32_t file_poll(struct file *f, struct poll_table *pt);
 int file_getattr(struct file *f, const struct vfs_ctx *ctx, struct kstat *st);
 /* getdents64: -ENOTDIR, -ENOENT for a removed directory. => takes pos_lock. */
 int file_readdir(struct file *f, dirent_fn emit, void *arg, const struct vfs_ctx *ctx);
+/* fallocate(2), all checks but those of the file system. */
+int file_fallocate(struct file *f, int mode, int64_t off, int64_t len, const struct vfs_ctx *ctx);
 /* close(2) on one descriptor: flush, and drop the owner's POSIX locks. The
  * reference stays the caller's. */
 int file_close(struct file *f, const struct vfs_ctx *ctx);
