@@ -330,7 +330,7 @@ static bool task_unlink_locked(struct task *t, bool *stop_complete)
 	last = g->ntasks == 0;
 	t->state = t == g->leader ? TASK_ZOMBIE : TASK_DEAD;
 	if (last && !g->exiting)
-		g->exit_status = g->leader->exit_status;
+		g->exit_status = t->exit_status; /* the last thread's counts */
 	if (g->exec_task == t)
 		g->exec_task = NULL;
 	if (t != g->leader)

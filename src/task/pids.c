@@ -317,14 +317,12 @@ int task_setpgid(struct task *t, int32_t pid, int32_t pgid)
 {
 	int r;
 
-	if (pgid < 0)
-		return -EINVAL;
-	if (pid < 0)
-		return -ESRCH;
 	if (pid == 0)
 		pid = t->group->pid;
 	if (pgid == 0)
 		pgid = pid;
+	if (pgid < 0)
+		return -EINVAL;
 	mutex_lock(&pids_lock);
 	r = setpgid_locked(t, pid, pgid);
 	mutex_unlock(&pids_lock);

@@ -41,8 +41,8 @@ static void sse_and_control(void)
 			 "syscall\n\t"
 			 "movdqu %%xmm7, %[out]\n\tstmxcsr %[mo]\n\tfnstcw %[co]"
 			 : "=a"(r), [out] "=m"(out), [mo] "=m"(mxcsr_out), [co] "=m"(cw_out)
-			 : "a"(62), "D"(pid), "S"((long)SIGUSR1), [m] "m"(mxcsr), [c] "m"(cw),
-			   [in] "m"(in)
+			 : "a"(62), "D"(pid),
+			   "S"((long)SIGUSR1), [m] "m"(mxcsr), [c] "m"(cw), [in] "m"(in)
 			 : "rcx", "r11", "memory", "xmm7");
 	CHECK_EQ(r, 0);
 	CHECK_EQ(hits, 1);
