@@ -102,7 +102,7 @@ static int64_t lock_base(const struct vfs_ctx *ctx, struct file *f, int whence)
 	case SEEK_CUR:
 		return f->is_stream ? 0 : (int64_t)READ_ONCE(f->pos);
 	case SEEK_END:
-		r = vfs_getattr(ctx, &f->path, &st);
+		r = file_getattr(f, ctx, &st);
 		return r < 0 ? r : (int64_t)st.size;
 	}
 	return -EINVAL;

@@ -29,7 +29,7 @@ static long bytes_left(struct task *t, const struct vfs_ctx *ctx, struct file *f
 {
 	struct kstat st;
 	int64_t left;
-	int n, r = vfs_getattr(ctx, &f->path, &st);
+	int n, r = file_getattr(f, ctx, &st);
 
 	if (r < 0)
 		return r;
@@ -41,7 +41,7 @@ static long bytes_left(struct task *t, const struct vfs_ctx *ctx, struct file *f
 static long block_size(struct task *t, const struct vfs_ctx *ctx, struct file *f, gva_t user)
 {
 	struct kstat st;
-	int n, r = vfs_getattr(ctx, &f->path, &st);
+	int n, r = file_getattr(f, ctx, &st);
 
 	if (r < 0)
 		return r;
@@ -52,7 +52,7 @@ static long block_size(struct task *t, const struct vfs_ctx *ctx, struct file *f
 static long file_size(struct task *t, const struct vfs_ctx *ctx, struct file *f, gva_t user)
 {
 	struct kstat st;
-	int r = vfs_getattr(ctx, &f->path, &st);
+	int r = file_getattr(f, ctx, &st);
 
 	if (r < 0)
 		return r;

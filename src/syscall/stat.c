@@ -8,9 +8,50 @@
 #include "syscall/families.h"
 #include "syscall/syscall.h"
 
+/* ---- what a place, or an open file, says of itself ---- */
+
+typedef int (*put_fn)(struct task *t, const struct kstat *st, const struct path *p, gva_t user);
+
+struct stat_out {
+	put_fn put;
+	gva_t user;
+};
+
+static long stat_place(struct task *t, const struct vfs_ctx *ctx, const struct path *p, void *arg)
+{
+	const struct stat_out *out = arg;
+	struct kstat st = { 0 };
+	int r = vfs_getattr(ctx, p, &st);
+
+	return r < 0 ? r : out->put(t, &st, p, out->user);
+}
+
+static long stat_file(struct task *t, int fd, const struct stat_out *out)
+{
+	struct file *f = fd_get(t, fd);
+	struct kstat st = { 0 };
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = file_getattr(f, task_vfs_begin_file(t, f), &st);
+	task_vfs_end(t);
+	if (r == 0)
+		r = out->put(t, &st, &f->path, out->user);
+	file_put(f);
+	return r;
+}
+
+static long stat_at(struct task *t, int dirfd, gva_t name, int flags, struct stat_out *out)
+{
+	if (syscall_names_fd(t, dirfd, name, flags))
+		return stat_file(t, dirfd, out);
+	return syscall_on_at(t, dirfd, name, flags, stat_place, out);
+}
+
 /* ---- struct stat ---- */
 
-static int stat_put(struct task *t, const struct kstat *st, gva_t user)
+static int stat_put(struct task *t, const struct kstat *st, const struct path *p UNUSED, gva_t user)
 {
 	const struct abi_stat out = {
 		.dev = st->dev,
@@ -34,43 +75,35 @@ static int stat_put(struct task *t, const struct kstat *st, gva_t user)
 	return syscall_copy_out(t, user, &out, sizeof(out));
 }
 
-static long do_stat(struct task *t, const struct vfs_ctx *ctx, const struct path *p, void *arg)
-{
-	struct kstat st = { 0 };
-	int r = vfs_getattr(ctx, p, &st);
-
-	return r < 0 ? r : stat_put(t, &st, *(const gva_t *)arg);
-}
-
 SYSCALL(stat)
 {
-	gva_t out = args->a[1];
+	struct stat_out out = { stat_put, args->a[1] };
 
-	return syscall_on_path(t, AT_FDCWD, args->a[0], LOOKUP_FOLLOW, do_stat, &out);
+	return syscall_on_path(t, AT_FDCWD, args->a[0], LOOKUP_FOLLOW, stat_place, &out);
 }
 
 SYSCALL(lstat)
 {
-	gva_t out = args->a[1];
+	struct stat_out out = { stat_put, args->a[1] };
 
-	return syscall_on_path(t, AT_FDCWD, args->a[0], 0, do_stat, &out);
+	return syscall_on_path(t, AT_FDCWD, args->a[0], 0, stat_place, &out);
 }
 
 SYSCALL(fstat)
 {
-	gva_t out = args->a[1];
+	const struct stat_out out = { stat_put, args->a[1] };
 
-	return syscall_on_fd(t, (int)args->a[0], true, do_stat, &out);
+	return stat_file(t, (int)args->a[0], &out);
 }
 
 SYSCALL(newfstatat)
 {
+	struct stat_out out = { stat_put, args->a[2] };
 	int flags = (int)args->a[3];
-	gva_t out = args->a[2];
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH))
 		return -EINVAL;
-	return syscall_on_at(t, (int)args->a[0], args->a[1], flags, do_stat, &out);
+	return stat_at(t, (int)args->a[0], args->a[1], flags, &out);
 }
 
 /* ---- statx ---- */
@@ -80,10 +113,10 @@ static struct abi_statx_timestamp statx_time(const struct timespec_k *ts)
 	return (struct abi_statx_timestamp){ .sec = ts->sec, .nsec = ts->nsec };
 }
 
-static void statx_fill(struct abi_statx *out, const struct kstat *st, const struct path *p)
+static int statx_put(struct task *t, const struct kstat *st, const struct path *p, gva_t user)
 {
-	*out = (struct abi_statx){
-		.mask = st->mask | STATX_MNT_ID,
+	const struct abi_statx out = {
+		.mask = (st->mask ? st->mask : STATX_BASIC_STATS) | STATX_MNT_ID,
 		.blksize = st->blksize,
 		.nlink = (uint32_t)st->nlink,
 		.uid = st->uid,
@@ -104,32 +137,20 @@ static void statx_fill(struct abi_statx *out, const struct kstat *st, const stru
 		.dev_minor = minor(st->dev),
 		.mnt_id = st->mnt_id,
 	};
-}
 
-static long do_statx(struct task *t, const struct vfs_ctx *ctx, const struct path *p, void *arg)
-{
-	struct kstat st = { 0 };
-	struct abi_statx out;
-	int r = vfs_getattr(ctx, p, &st);
-
-	if (r < 0)
-		return r;
-	if (!st.mask)
-		st.mask = STATX_BASIC_STATS;
-	statx_fill(&out, &st, p);
-	return syscall_copy_out(t, *(const gva_t *)arg, &out, sizeof(out));
+	return syscall_copy_out(t, user, &out, sizeof(out));
 }
 
 SYSCALL(statx)
 {
+	struct stat_out out = { statx_put, args->a[4] };
 	int flags = (int)args->a[2];
-	gva_t out = args->a[4];
 
 	if ((args->a[3] & STATX__RESERVED) || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
 		return -EINVAL;
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
 		return -EINVAL;
-	return syscall_on_at(t, (int)args->a[0], args->a[1], flags, do_statx, &out);
+	return stat_at(t, (int)args->a[0], args->a[1], flags, &out);
 }
 
 /* ---- statfs ---- */

@@ -123,5 +123,8 @@ long syscall_on_fd(struct task *t, int fd, bool may_be_path, syscall_path_fn fn,
 long syscall_on_at(struct task *t, int dirfd, gva_t user, int at_flags, syscall_path_fn fn,
 		   void *arg);
 
+/* Does the call mean the descriptor itself: AT_EMPTY_PATH with "" or NULL? */
+bool syscall_names_fd(struct task *t, int dirfd, gva_t user, int at_flags);
+
 /* What a failed write sends before it returns: SIGPIPE, SIGXFSZ. Returns r. */
 long syscall_write_result(struct task *t, long r);

@@ -175,11 +175,13 @@ long syscall_on_fd(struct task *t, int fd, bool may_be_path, syscall_path_fn fn,
 	return r;
 }
 
-/* Is the name "" or NULL? What cannot be read is left to the real copy. */
-static bool name_is_empty(struct task *t, gva_t user)
+/* A name that cannot be read is left to the real copy. */
+bool syscall_names_fd(struct task *t, int dirfd, gva_t user, int at_flags)
 {
 	char c;
 
+	if (!(at_flags & AT_EMPTY_PATH) || dirfd == AT_FDCWD)
+		return false;
 	return !user || (mm_copy_in(t->mm, &c, user, 1) == 0 && c == '\0');
 }
 
@@ -188,11 +190,10 @@ long syscall_on_at(struct task *t, int dirfd, gva_t user, int at_flags, syscall_
 {
 	unsigned lookup = at_flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
 
-	if (at_flags & AT_EMPTY_PATH) {
-		if (dirfd != AT_FDCWD && name_is_empty(t, user))
-			return syscall_on_fd(t, dirfd, true, fn, arg);
+	if (syscall_names_fd(t, dirfd, user, at_flags))
+		return syscall_on_fd(t, dirfd, true, fn, arg);
+	if (at_flags & AT_EMPTY_PATH)
 		lookup |= LOOKUP_EMPTY;
-	}
 	return syscall_on_path(t, dirfd, user, lookup, fn, arg);
 }
 

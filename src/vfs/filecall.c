@@ -3,7 +3,6 @@
  * op gets the answer that Linux gives for its kind.
  */
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <sys/stat.h>
 
 #include "vfs/filecall.h"
@@ -11,9 +10,6 @@
 
 #define SYNC_RANGE_FLAGS \
 	(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
-#define FALLOC_MODES                                                             \
-	(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | \
-	 FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE)
 
 static bool is_path_only(const struct file *f)
 {
@@ -57,67 +53,6 @@ int file_sync_fs(struct file *f)
 	if (is_path_only(f))
 		return -EBADF;
 	return sb->ops->sync ? sb->ops->sync(sb) : 0;
-}
-
-/* ---- fallocate ---- */
-
-/* Which modes go with which: fallocate(2). */
-static int check_falloc_mode(int mode)
-{
-	int op = mode & ~FALLOC_FL_KEEP_SIZE;
-
-	if (mode & ~FALLOC_MODES)
-		return -EOPNOTSUPP;
-	switch (op) {
-	case 0:
-	case FALLOC_FL_ZERO_RANGE:
-		return 0;
-	case FALLOC_FL_PUNCH_HOLE:
-		return mode & FALLOC_FL_KEEP_SIZE ? 0 : -EOPNOTSUPP;
-	case FALLOC_FL_UNSHARE_RANGE:
-		return 0;
-	case FALLOC_FL_COLLAPSE_RANGE:
-	case FALLOC_FL_INSERT_RANGE:
-		return mode & FALLOC_FL_KEEP_SIZE ? -EOPNOTSUPP : 0;
-	}
-	return -EOPNOTSUPP;
-}
-
-static int check_falloc_file(const struct file *f)
-{
-	if (!file_may_write(f))
-		return -EBADF;
-	if (S_ISFIFO(f->inode->mode))
-		return -ESPIPE;
-	if (S_ISDIR(f->inode->mode))
-		return -EISDIR;
-	return has_data(f) ? 0 : -ENODEV;
-}
-
-int file_fallocate(struct file *f, int mode, int64_t off, int64_t size, const struct vfs_ctx *ctx)
-{
-	bool grows =
-		!(mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE));
-	int64_t end;
-	int r;
-
-	if (is_path_only(f))
-		return -EBADF;
-	if (off < 0 || size <= 0)
-		return -EINVAL;
-	r = check_falloc_mode(mode);
-	if (r < 0)
-		return r;
-	r = check_falloc_file(f);
-	if (r < 0)
-		return r;
-	if (add_overflow(off, size, &end))
-		return -EFBIG;
-	if (!f->ops->fallocate)
-		return -EOPNOTSUPP;
-	if (grows && (uint64_t)end > ctx->fsize_limit)
-		return -EFBIG;
-	return f->ops->fallocate(f, mode, (uint64_t)off, (uint64_t)size, ctx);
 }
 
 /* ---- advice ---- */

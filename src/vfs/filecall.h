@@ -10,8 +10,6 @@ int file_fsync(struct file *f, bool data_only);
 int file_sync_range(struct file *f, int64_t off, int64_t size, unsigned flags);
 /* syncfs(2): the whole file system that f lies on. */
 int file_sync_fs(struct file *f);
-/* fallocate(2). -EFBIG also when RLIMIT_FSIZE of ctx is in the way. */
-int file_fallocate(struct file *f, int mode, int64_t off, int64_t size, const struct vfs_ctx *ctx);
 /* posix_fadvise(2): POSIX_FADV_*. */
 int file_fadvise(struct file *f, int64_t off, int64_t size, int advice);
 /* fcntl(F_SETFL): takes the changeable O_* of flags. */
