@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "boot/console.h"
 #include "boot/internal.h"
 #include "host/host.h"
 #include "host/proc.h"
@@ -40,7 +41,7 @@ static void handle(struct kernel *k, const struct control_msg *m)
 		break;
 	case CONTROL_TTY_SIGNAL:
 	case CONTROL_WINCH:
-		if (signal_send_pgrp(k, tty_foreground_pgrp(k), &info) < 0)
+		if (signal_send_pgrp(k, console_foreground(), &info) < 0)
 			signal_first(k, m->signo);
 		break;
 	default:

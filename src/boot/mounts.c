@@ -212,6 +212,8 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root)
 		return report("cannot build", "the mount tree", -ENOMEM);
 	r = vfs_create(&k->vfs);
 	if (r == 0)
+		r = make_tmpfs(&b, 0700, &k->memfd_super);
+	if (r == 0)
 		r = root_super(&b, &sb);
 	if (r == 0)
 		r = vfs_mount(k->vfs, NULL, sb, MS_RELATIME, NULL);

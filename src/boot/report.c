@@ -1,6 +1,7 @@
 /* What a sandbox did and what it is doing: --stats, and the state dump that
  * SIGQUIT and a panic print. */
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,9 +42,16 @@ static void PRINTF_LIKE(2, 3) emit(struct out *o, const char *fmt, ...)
 		o->n += MIN((size_t)n, sizeof(o->buf) - o->n - 1);
 }
 
+static void emit_row(struct out *o, bool json, bool first, const char *name, uint64_t val)
+{
+	if (json)
+		emit(o, "%s\"%s\":%llu", first ? "" : ",", name, (unsigned long long)val);
+	else
+		emit(o, "%-24s %llu\n", name, (unsigned long long)val);
+}
+
 static void emit_stats(struct kernel *k, struct out *o, bool json)
 {
-	const char *row = json ? ",\"%s\":%llu" : "%-24s %llu\n";
 	struct platform_stats ps;
 	struct memfile_stats ms;
 	static const char *const kinds[MEMFILE_KINDS] = { "memory_anon",   "memory_pagecache",
@@ -72,9 +80,9 @@ static void emit_stats(struct kernel *k, struct out *o, bool json)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		emit(o, i == 0 && json ? row + 1 : row, rows[i].name, (unsigned long long)rows[i].val);
+		emit_row(o, json, i == 0, rows[i].name, rows[i].val);
 	for (int i = 0; i < MEMFILE_KINDS; i++)
-		emit(o, row, kinds[i], (unsigned long long)ms.allocated[i]);
+		emit_row(o, json, false, kinds[i], ms.allocated[i]);
 }
 
 static void emit_syscalls(struct out *o, bool json)

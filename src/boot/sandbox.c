@@ -23,8 +23,11 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "boot/console.h"
 #include "boot/internal.h"
+#include "fs/epoll/epoll.h"
 #include "fs/hostfd/hostfd.h"
+#include "fs/pipe/pipe.h"
 #include "host/host.h"
 #include "host/proc.h"
 #include "host/safecopy.h"
@@ -62,11 +65,11 @@ static void detach_from_caller(const struct launch *l)
 	struct rlimit lim;
 
 	(void)host_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	(void)host_setsid();
+	(void)!host_setsid();
 	(void)host_prctl(PR_SET_NAME, (unsigned long)"nacre-kernel", 0, 0, 0);
 	(void)host_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	log_init(l->log_fd, (enum log_level)l->cfg->log_level);
-	host_random(hash_key, sizeof(hash_key));
+	host_random(&hash_key, sizeof(hash_key));
 	/* Guests open files through descriptors of ours. */
 	if (host_prlimit(0, RLIMIT_NOFILE, NULL, &lim) == 0) {
 		lim.rlim_cur = lim.rlim_max;
@@ -123,6 +126,9 @@ static void bring_up(struct kernel *k, const struct launch *l)
 		r = loader_vdso_init(k->memfile, k->platform);
 	if (r < 0)
 		fail(l, "cannot initialise the kernel", r);
+	console_init(k);
+	pipe_init();
+	epoll_init();
 	report_init(k);
 }
 
@@ -136,21 +142,19 @@ static struct cred *first_cred(const struct launch *l)
 }
 
 /* The guest's 0, 1 and 2 are ours, where they were open for the launcher. */
-static struct fdtable *first_files(const struct cred *cred)
+static void install_stdio(struct task *t)
 {
-	struct fdtable *ft = fdtable_create();
-
-	for (int fd = 0; ft && fd <= 2; fd++) {
+	for (int fd = 0; fd <= 2; fd++) {
+		int flags = host_fcntl(fd, F_GETFD, 0);
 		struct file *f;
-		int flags = fcntl(fd, F_GETFD);
 
 		if (flags < 0 || (flags & FD_CLOEXEC))
 			continue;
-		if (hostfd_file_create(fd, cred, &f) < 0)
+		if (hostfd_file_create(fd, t->cred, &f) < 0)
 			continue;
-		fdtable_set(ft, fd, f);
+		if (fd_install_at(t, f, fd, false) < 0)
+			file_put(f);
 	}
-	return ft;
 }
 
 static struct fs_context *first_place(const struct launch *l, struct path root, const struct cred *cred)
@@ -191,13 +195,14 @@ static void start_first(struct kernel *k, const struct launch *l, struct path ro
 
 	if (!cred)
 		fail(l, "cannot make credentials", -ENOMEM);
-	files = first_files(cred);
+	files = fdtable_create();
 	fs = first_place(l, root, cred);
 	if (!files || !fs)
 		fail(l, "cannot make the first process", -ENOMEM);
 	r = task_create_first(k, cred, files, fs, &t);
 	if (r < 0)
 		fail(l, "cannot make the first process", r);
+	install_stdio(t);
 	r = exec_first(t, cfg->argv[0], cfg->argv, cfg->envp);
 	if (r < 0) {
 		n = snprintf(line, sizeof(line), "nacre: %s: %s\n", cfg->argv[0],

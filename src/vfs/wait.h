@@ -29,15 +29,10 @@
  */
 #pragma once
 
+#include "abi/errno.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/park.h"
-
-/* Internal result: an interrupted wait; only the system call exit path turns
- * it into a restart or -EINTR. */
-#ifndef ERESTARTSYS
-#define ERESTARTSYS 512
-#endif
 
 /* Event bits, as poll(2)'s. */
 #define EV_IN 0x0001u
