@@ -332,3 +332,14 @@ SYSCALL(inotify_init);
 SYSCALL(inotify_init1);
 SYSCALL(inotify_add_watch);
 SYSCALL(inotify_rm_watch);
+
+/* ---- memory.c ---- */
+SYSCALL(get_mempolicy);
+SYSCALL(set_mempolicy);
+SYSCALL(mbind);
+SYSCALL(pkey_alloc);
+SYSCALL(pkey_free);
+
+/* ---- time.c ---- */
+SYSCALL(clock_settime);
+SYSCALL(settimeofday);

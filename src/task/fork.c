@@ -171,6 +171,7 @@ static void child_inherit(struct task *t, struct task *child, const struct clone
 	child->nice = t->nice;
 	child->policy = t->policy;
 	child->rt_priority = t->rt_priority;
+	child->personality = t->personality;
 }
 
 static int child_share(struct task *t, struct task *child, const struct clone_request *req)

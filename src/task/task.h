@@ -165,6 +165,7 @@ struct task {
 	atomic_ulong nvcsw, nivcsw, minflt, majflt;
 	uint64_t cpu_affinity;         /* [o] */
 	int nice, policy, rt_priority; /* [P] */
+	uint32_t personality;          /* [o] personality(2) */
 	void *_Atomic uring;           /* later: io_uring's per-task state */
 };
 
@@ -242,6 +243,7 @@ struct kernel {
 	struct memfile *memfile;
 	struct mm_env mm_env;
 	struct vfs *vfs;
+	struct super *memfd_super;     /* where memfds and shared segments live */
 	struct thread_group *init;     /* pid 1 */
 	char hostname[65], domainname[65]; /* [uts] */
 	struct mutex uts_lock;

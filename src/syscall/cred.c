@@ -1,0 +1,370 @@
+/* User and group ids, capabilities (credentials(7), capabilities(7)). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/errno.h"
+#include "abi/sched.h"
+#include "syscall/families.h"
+#include "syscall/syscall.h"
+
+#define CAP_SETGID_NR 6
+#define CAP_SETUID_NR 7
+#define SECBIT_NO_SETUID_FIXUP 4u
+#define KEEP ((uint32_t)-1)
+
+SYSCALL(getuid)
+{
+	return t->cred->uid;
+}
+
+SYSCALL(geteuid)
+{
+	return t->cred->euid;
+}
+
+SYSCALL(getgid)
+{
+	return t->cred->gid;
+}
+
+SYSCALL(getegid)
+{
+	return t->cred->egid;
+}
+
+static long put_three(struct task *t, const struct sysargs *args, uint32_t a, uint32_t b, uint32_t c)
+{
+	int r = syscall_copy_out(t, args->a[0], &a, sizeof(a));
+
+	if (r == 0)
+		r = syscall_copy_out(t, args->a[1], &b, sizeof(b));
+	return r < 0 ? r : syscall_copy_out(t, args->a[2], &c, sizeof(c));
+}
+
+SYSCALL(getresuid)
+{
+	return put_three(t, args, t->cred->uid, t->cred->euid, t->cred->suid);
+}
+
+SYSCALL(getresgid)
+{
+	return put_three(t, args, t->cred->gid, t->cred->egid, t->cred->sgid);
+}
+
+/* Capabilities follow the user ids to and from 0. */
+static void fix_caps(struct cred *c, const struct cred *old)
+{
+	bool was_root = old->uid == 0 || old->euid == 0 || old->suid == 0;
+	bool is_root = c->uid == 0 || c->euid == 0 || c->suid == 0;
+
+	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
+		return;
+	if (was_root && !is_root) {
+		if (!(c->securebits & 16u)) { /* SECBIT_KEEP_CAPS */
+			c->cap_permitted = 0;
+			c->cap_effective = 0;
+		}
+		c->cap_ambient = 0;
+	}
+	if (old->euid == 0 && c->euid != 0)
+		c->cap_effective = 0;
+	if (old->euid != 0 && c->euid == 0)
+		c->cap_effective = c->cap_permitted;
+}
+
+static long publish_uids(struct task *t, struct cred *c)
+{
+	fix_caps(c, t->cred);
+	task_cred_set(t, c);
+	return 0;
+}
+
+static bool known_uid(const struct cred *c, uint32_t id)
+{
+	return id == KEEP || id == c->uid || id == c->euid || id == c->suid;
+}
+
+static bool known_gid(const struct cred *c, uint32_t id)
+{
+	return id == KEEP || id == c->gid || id == c->egid || id == c->sgid;
+}
+
+SYSCALL(setuid)
+{
+	uint32_t id = (uint32_t)args->a[0];
+	const struct cred *old = t->cred;
+	bool may = cred_has_cap(old, CAP_SETUID_NR);
+	struct cred *c;
+
+	if (id == KEEP)
+		return -EINVAL;
+	if (!may && id != old->uid && id != old->suid)
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (may)
+		c->uid = c->suid = id;
+	c->euid = c->fsuid = id;
+	return publish_uids(t, c);
+}
+
+SYSCALL(setgid)
+{
+	uint32_t id = (uint32_t)args->a[0];
+	const struct cred *old = t->cred;
+	bool may = cred_has_cap(old, CAP_SETGID_NR);
+	struct cred *c;
+
+	if (id == KEEP)
+		return -EINVAL;
+	if (!may && id != old->gid && id != old->sgid)
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (may)
+		c->gid = c->sgid = id;
+	c->egid = c->fsgid = id;
+	task_cred_set(t, c);
+	return 0;
+}
+
+SYSCALL(setresuid)
+{
+	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1], s = (uint32_t)args->a[2];
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!cred_has_cap(old, CAP_SETUID_NR) && !(known_uid(old, r) && known_uid(old, e) && known_uid(old, s)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (r != KEEP)
+		c->uid = r;
+	if (e != KEEP)
+		c->euid = e;
+	if (s != KEEP)
+		c->suid = s;
+	c->fsuid = c->euid;
+	return publish_uids(t, c);
+}
+
+SYSCALL(setresgid)
+{
+	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1], s = (uint32_t)args->a[2];
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!cred_has_cap(old, CAP_SETGID_NR) && !(known_gid(old, r) && known_gid(old, e) && known_gid(old, s)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (r != KEEP)
+		c->gid = r;
+	if (e != KEEP)
+		c->egid = e;
+	if (s != KEEP)
+		c->sgid = s;
+	c->fsgid = c->egid;
+	task_cred_set(t, c);
+	return 0;
+}
+
+SYSCALL(setreuid)
+{
+	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1];
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!cred_has_cap(old, CAP_SETUID_NR) &&
+	    (!(r == KEEP || r == old->uid || r == old->euid) || !known_uid(old, e)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (r != KEEP)
+		c->uid = r;
+	if (e != KEEP)
+		c->euid = e;
+	if (r != KEEP || (e != KEEP && e != old->uid))
+		c->suid = c->euid;
+	c->fsuid = c->euid;
+	return publish_uids(t, c);
+}
+
+SYSCALL(setregid)
+{
+	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1];
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!cred_has_cap(old, CAP_SETGID_NR) &&
+	    (!(r == KEEP || r == old->gid || r == old->egid) || !known_gid(old, e)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (r != KEEP)
+		c->gid = r;
+	if (e != KEEP)
+		c->egid = e;
+	if (r != KEEP || (e != KEEP && e != old->gid))
+		c->sgid = c->egid;
+	c->fsgid = c->egid;
+	task_cred_set(t, c);
+	return 0;
+}
+
+SYSCALL(setfsuid)
+{
+	uint32_t id = (uint32_t)args->a[0], was = t->cred->fsuid;
+	struct cred *c;
+
+	if (id == KEEP || !(known_uid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETUID_NR)))
+		return was;
+	c = cred_copy(t->cred);
+	if (c) {
+		c->fsuid = id;
+		task_cred_set(t, c);
+	}
+	return was;
+}
+
+SYSCALL(setfsgid)
+{
+	uint32_t id = (uint32_t)args->a[0], was = t->cred->fsgid;
+	struct cred *c;
+
+	if (id == KEEP || !(known_gid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETGID_NR)))
+		return was;
+	c = cred_copy(t->cred);
+	if (c) {
+		c->fsgid = id;
+		task_cred_set(t, c);
+	}
+	return was;
+}
+
+SYSCALL(getgroups)
+{
+	const struct cred *c = t->cred;
+	int size = (int)args->a[0];
+
+	if (size < 0 || (size && (uint32_t)size < c->ngroups))
+		return -EINVAL;
+	if (size && c->ngroups && syscall_copy_out(t, args->a[1], c->groups, c->ngroups * sizeof(uint32_t)) < 0)
+		return -EFAULT;
+	return (long)c->ngroups;
+}
+
+SYSCALL(setgroups)
+{
+	unsigned count = (unsigned)args->a[0];
+	uint32_t *groups;
+	struct cred *c;
+	int r;
+
+	if (!cred_has_cap(t->cred, CAP_SETGID_NR))
+		return -EPERM;
+	if (count > 65536)
+		return -EINVAL;
+	groups = calloc(count + 1, sizeof(*groups));
+	if (!groups)
+		return -ENOMEM;
+	r = count ? syscall_copy_in(t, groups, args->a[1], count * sizeof(*groups)) : 0;
+	c = r == 0 ? cred_copy(t->cred) : NULL;
+	if (r == 0 && !c)
+		r = -ENOMEM;
+	if (r == 0)
+		r = cred_set_groups(c, groups, count);
+	free(groups);
+	if (r == 0)
+		task_cred_set(t, c);
+	else if (c)
+		cred_put(c);
+	return r;
+}
+
+/* ---- capabilities ---- */
+
+static int cap_words(struct task *t, gva_t user, struct abi_cap_header *h, unsigned *words)
+{
+	uint32_t best = ABI_CAP_VERSION_3;
+	int r = syscall_copy_in(t, h, user, sizeof(*h));
+
+	if (r < 0)
+		return r;
+	if (h->version == ABI_CAP_VERSION_1) {
+		*words = 1;
+	} else if (h->version == ABI_CAP_VERSION_2 || h->version == ABI_CAP_VERSION_3) {
+		*words = 2;
+	} else {
+		(void)!syscall_copy_out(t, user, &best, sizeof(best));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+SYSCALL(capget)
+{
+	struct abi_cap_data d[2];
+	struct abi_cap_header h;
+	const struct cred *c;
+	struct task *o;
+	unsigned words;
+	int r = cap_words(t, args->a[0], &h, &words);
+
+	if (r < 0)
+		return !args->a[1] && r == -EINVAL ? 0 : r;
+	if (h.pid < 0)
+		return -EINVAL;
+	o = h.pid ? pid_find_task(t->kernel, h.pid) : NULL;
+	if (h.pid && !o)
+		return -ESRCH;
+	c = task_cred_get(o ? o : t);
+	task_put(o);
+	for (int i = 0; i < 2; i++)
+		d[i] = (struct abi_cap_data){ (uint32_t)(c->cap_effective >> (32 * i)),
+					      (uint32_t)(c->cap_permitted >> (32 * i)),
+					      (uint32_t)(c->cap_inheritable >> (32 * i)) };
+	cred_put(c);
+	return args->a[1] ? syscall_copy_out(t, args->a[1], d, words * sizeof(d[0])) : 0;
+}
+
+SYSCALL(capset)
+{
+	struct abi_cap_data d[2] = { { 0 }, { 0 } };
+	struct abi_cap_header h;
+	const struct cred *old = t->cred;
+	uint64_t eff, perm, inh;
+	struct cred *c;
+	unsigned words;
+	int r = cap_words(t, args->a[0], &h, &words);
+
+	if (r < 0)
+		return r;
+	if (h.pid && h.pid != t->tid)
+		return -EPERM;
+	r = syscall_copy_in(t, d, args->a[1], words * sizeof(d[0]));
+	if (r < 0)
+		return r;
+	eff = (d[0].effective | (uint64_t)d[1].effective << 32) & CAPS_ALL;
+	perm = (d[0].permitted | (uint64_t)d[1].permitted << 32) & CAPS_ALL;
+	inh = (d[0].inheritable | (uint64_t)d[1].inheritable << 32) & CAPS_ALL;
+	if ((perm & ~old->cap_permitted) || (eff & ~perm))
+		return -EPERM;
+	if (inh & ~(old->cap_inheritable | (cred_has_cap(old, 8) ? old->cap_bounding : old->cap_permitted)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	c->cap_effective = eff;
+	c->cap_permitted = perm;
+	c->cap_inheritable = inh;
+	c->cap_ambient &= perm & inh;
+	task_cred_set(t, c);
+	return 0;
+}

@@ -1,0 +1,135 @@
+/* wait4 and waitid: what a child's report looks like in the two calls. */
+#include <fcntl.h>
+#include <limits.h>
+
+#include "abi/errno.h"
+#include "abi/resource.h"
+#include "abi/signal.h"
+#include "abi/wait.h"
+#include "syscall/families.h"
+#include "syscall/syscall.h"
+
+#define WAIT_ANY_KIND ((int)(__WNOTHREAD | __WCLONE | __WALL))
+#define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | WAIT_ANY_KIND)
+#define WAITID_STATES (WEXITED | WSTOPPED | WCONTINUED)
+#define WAITID_OPTIONS (WNOHANG | WNOWAIT | WAITID_STATES | WAIT_ANY_KIND)
+
+static struct abi_timeval timeval_of(uint64_t ns)
+{
+	return (struct abi_timeval){ .sec = (int64_t)(ns / ABI_NSEC_PER_SEC),
+				     .usec = (int64_t)(ns % ABI_NSEC_PER_SEC / 1000) };
+}
+
+static int put_rusage(struct task *t, gva_t user, const struct wait_result *res)
+{
+	struct abi_rusage ru = { .utime = timeval_of(res->utime_ns),
+				 .stime = timeval_of(res->stime_ns),
+				 .maxrss = (int64_t)res->maxrss };
+
+	return user ? syscall_copy_out(t, user, &ru, sizeof(ru)) : 0;
+}
+
+SYSCALL(wait4)
+{
+	int32_t pid = (int32_t)args->a[0];
+	int options = (int)args->a[2], which = P_PID, r;
+	struct wait_result res = { 0 };
+
+	if (options & ~WAIT4_OPTIONS)
+		return -EINVAL;
+	if (pid == INT_MIN)
+		return -ESRCH;
+	if (pid == -1) {
+		which = P_ALL;
+	} else if (pid <= 0) {
+		which = P_PGID;
+		pid = -pid;
+	}
+	r = task_wait(t, which, pid, options | WEXITED, &res);
+	if (r <= 0)
+		return r;
+	if (args->a[1] && syscall_copy_out(t, args->a[1], &res.status, sizeof(res.status)) < 0)
+		return -EFAULT;
+	r = put_rusage(t, args->a[3], &res);
+	return r < 0 ? r : res.pid;
+}
+
+/* What waitid writes of siginfo_t: these fields and no others. */
+static int put_siginfo(struct task *t, gva_t user, const struct wait_result *res)
+{
+	int32_t head[3] = { res->pid ? SIGCHLD : 0, 0, res->code };
+	struct {
+		int32_t pid;
+		uint32_t uid;
+		int32_t status;
+	} tail = { res->pid, res->uid, res->child_status };
+	int r;
+
+	if (!user)
+		return 0;
+	r = syscall_copy_out(t, user, head, sizeof(head));
+	return r < 0 ? r :
+		       syscall_copy_out(t, user + offsetof(struct abi_siginfo, chld), &tail,
+					sizeof(tail));
+}
+
+/* The process behind a pidfd; a non-blocking one makes waitid so. */
+static int pid_of_pidfd(struct task *t, int fd, int32_t *pid, bool *nonblock)
+{
+	struct thread_group *g;
+	struct file *f;
+
+	f = fd_get(t, fd);
+	if (!f)
+		return -EBADF;
+	g = pidfd_group(f);
+	*nonblock = atomic_load(&f->flags) & O_NONBLOCK;
+	file_put(f);
+	if (!g)
+		return -EBADF;
+	*pid = g->pid;
+	group_put(g);
+	return 0;
+}
+
+static int waitid_target(struct task *t, int *which, int32_t *id, bool *nonblock)
+{
+	*nonblock = false;
+	switch (*which) {
+	case P_ALL:
+		return 0;
+	case P_PID:
+		return *id <= 0 ? -EINVAL : 0;
+	case P_PGID:
+		return *id < 0 ? -EINVAL : 0;
+	case P_PIDFD:
+		if (*id < 0)
+			return -EINVAL;
+		*which = P_PID;
+		return pid_of_pidfd(t, *id, id, nonblock);
+	default:
+		return -EINVAL;
+	}
+}
+
+SYSCALL(waitid)
+{
+	int which = (int)args->a[0], options = (int)args->a[3], r;
+	int32_t id = (int32_t)args->a[1];
+	struct wait_result res = { 0 };
+	bool nonblock;
+
+	if ((options & ~WAITID_OPTIONS) || !(options & WAITID_STATES))
+		return -EINVAL;
+	r = waitid_target(t, &which, &id, &nonblock);
+	if (r < 0)
+		return r;
+	r = task_wait(t, which, id, options | (nonblock ? WNOHANG : 0), &res);
+	if (r < 0)
+		return r;
+	if (r == 0 && nonblock && !(options & WNOHANG))
+		return -EAGAIN;
+	if (r > 0 && put_rusage(t, args->a[4], &res) < 0)
+		return -EFAULT;
+	return put_siginfo(t, args->a[2], &res);
+}
