@@ -232,7 +232,7 @@ static int fork_locked(struct mm *mm, struct mm *child)
 	if (r < 0)
 		return r;
 	rwlock_write(&mm->active_lock);
-	rwlock_write_nested(&child->active_lock);
+	rwlock_write(&child->active_lock);
 	for (struct ivnode *n = ivmap_first(&mm->pmas); n && r == 0; n = ivmap_next(n)) {
 		struct vma *v = vma_find(mm, n->start);
 
@@ -257,14 +257,20 @@ int mm_fork(struct mm *mm, struct mm **out)
 	r = mm_alloc(mm->env, &child);
 	if (r < 0)
 		return r;
+	/* Nobody else knows the child: while it is made, its locks come second,
+	 * wherever it lies. */
+	child->map_lock.rank = LOCK_MM_MAP2;
+	child->active_lock.rank = LOCK_MM_ACTIVE2;
 	rwlock_write(&mm->map_lock);
-	rwlock_write_nested(&child->map_lock);
+	rwlock_write(&child->map_lock);
 	child->layout = mm->layout;
 	child->limits = mm->limits;
 	child->mmap_base = mm->mmap_base;
 	r = fork_locked(mm, child);
 	rwlock_write_unlock(&child->map_lock);
 	rwlock_write_unlock(&mm->map_lock);
+	child->map_lock.rank = LOCK_MM_MAP;
+	child->active_lock.rank = LOCK_MM_ACTIVE;
 	if (r < 0) {
 		mm_put(child);
 		return r == -ESRCH ? -EAGAIN : r;
