@@ -97,6 +97,9 @@ void group_kill_locked(struct thread_group *g, int status)
 		return;
 	g->exiting = true;
 	g->exit_status = status;
+	g->stopped = g->stop_complete = g->continued = false;
+	g->stop_reported = true;
+	g->cont_notify = 0;
 	list_for_each(t, &g->tasks, struct task, group_link)
 		task_kick_locked(t, true);
 	waitq_wake_all(&g->stop_waitq, EV_IN);
@@ -195,8 +198,8 @@ static struct thread_group *reaper_of_locked(struct thread_group *g)
 	return g->kernel->init;
 }
 
-/* A process group that loses its last tie to the session while it is stopped
- * would stay so for ever: SIGHUP and SIGCONT (POSIX, setpgid(2)). */
+/* No living member has a parent in the session outside of the group: nobody
+ * there can continue it (POSIX, "orphaned process group"). */
 bool pgrp_is_orphaned_locked(struct pid *pgrp)
 {
 	list_for_each(g, &pgrp->pgrp, struct thread_group, pgrp_link) {
@@ -207,22 +210,30 @@ bool pgrp_is_orphaned_locked(struct pid *pgrp)
 	return true;
 }
 
-static void kill_orphaned_pgrp_locked(struct thread_group *child)
+static bool pgrp_has_stopped_locked(struct pid *pgrp)
+{
+	list_for_each(g, &pgrp->pgrp, struct thread_group, pgrp_link) {
+		if (!g->is_zombie && READ_ONCE(g->stop_complete))
+			return true;
+	}
+	return false;
+}
+
+/* g and its parent were a tie between g's group and the rest of the session,
+ * which is being cut. If it was the last, stopped members would stay so for
+ * ever: they get SIGHUP and SIGCONT. */
+static void tie_cut_locked(struct thread_group *g, struct thread_group *parent)
 {
 	struct ksiginfo hup = { .signo = SIGHUP, .code = SI_KERNEL };
 	struct ksiginfo cont = { .signo = SIGCONT, .code = SI_KERNEL };
-	struct pid *p = pid_lookup_locked(child->pgid);
-	bool any_stopped = false;
+	struct pid *p = pid_lookup_locked(g->pgid);
 
-	if (!p || !pgrp_is_orphaned_locked(p))
+	if (!p || !parent || parent->pgid == g->pgid || parent->sid != g->sid ||
+	    !pgrp_is_orphaned_locked(p) || !pgrp_has_stopped_locked(p))
 		return;
-	list_for_each(g, &p->pgrp, struct thread_group, pgrp_link)
-		any_stopped |= g->stopped;
-	if (!any_stopped)
-		return;
-	list_for_each(g, &p->pgrp, struct thread_group, pgrp_link) {
-		signal_send_group(g, &hup);
-		signal_send_group(g, &cont);
+	list_for_each(member, &p->pgrp, struct thread_group, pgrp_link) {
+		(void)signal_send_group(member, &hup);
+		(void)signal_send_group(member, &cont);
 	}
 }
 
@@ -248,7 +259,7 @@ static void reparent_children_locked(struct thread_group *g)
 		else if (c->is_zombie)
 			signal_notify_parent_locked(c, CLD_EXITED, c->exit_status);
 		else
-			kill_orphaned_pgrp_locked(c);
+			tie_cut_locked(c, g);
 	}
 }
 
@@ -299,7 +310,7 @@ static void group_end_locked(struct thread_group *g)
 
 	g->is_zombie = true;
 	reparent_children_locked(g);
-	kill_orphaned_pgrp_locked(g);
+	tie_cut_locked(g, parent);
 	waitq_wake_all(&g->pidfd_waitq, EV_IN);
 	if (g->pid == 2)
 		kernel_end(g->kernel, g->exit_status);
