@@ -59,7 +59,7 @@ static void remove_locked(struct ktimer *t)
 		sift_down(i, last);
 }
 
-static void fire_locked(struct ktimer *t)
+static void REQUIRES(timer_lock) fire_locked(struct ktimer *t)
 {
 	remove_locked(t);
 	running = t;
