@@ -105,6 +105,7 @@ struct dentry *dentry_create(struct dentry *parent, struct super *sb, const char
 	refcount_init(&d->refs, 1);
 	d->sb = sb;
 	d->parent = parent ? dentry_get(parent) : d;
+	atomic_init(&d->flags, parent ? 0 : DENTRY_ROOT);
 	list_init(&d->lru);
 	list_init(&d->alias);
 	if (inode)
@@ -117,7 +118,7 @@ struct dentry *dentry_create(struct dentry *parent, struct super *sb, const char
 static struct dentry *dentry_free(struct dentry *d)
 {
 	struct inode *inode = dentry_inode(d);
-	struct dentry *parent = d->parent == d ? NULL : d->parent;
+	struct dentry *parent = dentry_is_root(d) ? NULL : d->parent;
 
 	DEBUG_ASSERT(!dentry_has(d, DENTRY_HASHED));
 	if (inode) {
@@ -161,7 +162,7 @@ static struct dentry *find_root_alias(struct inode *root)
 
 	mutex_lock(&alias_lock);
 	list_for_each(d, &root->dentries, struct dentry, alias) {
-		if (d->parent == d && refcount_get_not_zero(&d->refs)) {
+		if (dentry_is_root(d) && refcount_get_not_zero(&d->refs)) {
 			found = d;
 			break;
 		}
@@ -424,7 +425,7 @@ bool dentry_is_ancestor(struct dentry *maybe_ancestor, struct dentry *d)
 	for (;;) {
 		if (d == maybe_ancestor)
 			return true;
-		if (d->parent == d)
+		if (dentry_is_root(d))
 			return false;
 		d = d->parent;
 	}
@@ -440,7 +441,8 @@ static struct dentry *retie(struct dentry *d, struct dentry *parent, const struc
 
 	dentry_get(parent);
 	mutex_lock(lock);
-	d->parent = parent;
+	if (old != parent)
+		d->parent = parent; /* rename_lock is held only then */
 	d->name_len = name_from->name_len;
 	if (name_from->name == name_from->short_name) {
 		memcpy(d->short_name, name_from->short_name, DENTRY_INLINE_NAME);

@@ -39,6 +39,7 @@ struct dentry {
 #define DENTRY_LINKABLE 4u    /* O_TMPFILE: deleted, yet may be linked */
 #define DENTRY_REFERENCED 8u  /* used since the shrinker last came by */
 #define DENTRY_ANON 16u       /* a name for show only ("pipe:[12]") */
+#define DENTRY_ROOT 32u       /* [I] its parent is itself */
 #define DENTRY_NAME_MAX 255
 
 static inline struct inode *dentry_inode(const struct dentry *d)
@@ -49,6 +50,11 @@ static inline struct inode *dentry_inode(const struct dentry *d)
 static inline bool dentry_has(const struct dentry *d, unsigned flag)
 {
 	return atomic_load_explicit(&d->flags, memory_order_relaxed) & flag;
+}
+
+static inline bool dentry_is_root(const struct dentry *d)
+{
+	return dentry_has(d, DENTRY_ROOT);
 }
 
 static inline struct dentry *dentry_get(struct dentry *d)

@@ -234,7 +234,7 @@ static int attach_at(struct vfs *v, struct mount *m, const struct path *at)
 		return -ENOENT;
 	path_get(&top);
 	/* A file system that caches no names must keep this one. */
-	if (at->dentry->parent != at->dentry)
+	if (!dentry_is_root(at->dentry))
 		dentry_hash_in(at->dentry);
 	rwlock_write(&v->mount_lock);
 	for (;;) {

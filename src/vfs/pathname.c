@@ -22,9 +22,9 @@ static int prepend_step(struct path *p, char *buf, char **at)
 {
 	struct dentry *parent;
 
-	if (!p->mount && p->dentry->parent == p->dentry)
+	if (!p->mount && dentry_is_root(p->dentry))
 		return 0;
-	if (p->mount && (path_is_mount_root(p) || p->dentry->parent == p->dentry))
+	if (p->mount && (path_is_mount_root(p) || dentry_is_root(p->dentry)))
 		return mount_cross_up(p) ? 1 : 0;
 	parent = dentry_prepend_name(p->dentry, buf, at);
 	if (!parent || *at == buf) {
@@ -221,7 +221,7 @@ static void fill_root(struct mount *m, struct mount_info *mi)
 	struct dentry *d = dentry_get(m->root);
 
 	*at = '\0';
-	while (d->parent != d) {
+	while (!dentry_is_root(d)) {
 		struct dentry *parent = dentry_prepend_name(d, mi->root + 1, &at);
 
 		if (!parent)

@@ -345,11 +345,9 @@ static int check_scope(const struct walk *w)
 				break;
 			continue;
 		}
-		parent = dentry_get_parent(p.dentry);
-		if (parent == p.dentry) {
-			dentry_put(parent);
+		if (dentry_is_root(p.dentry))
 			break;
-		}
+		parent = dentry_get_parent(p.dentry);
 		dentry_put(p.dentry);
 		p.dentry = parent;
 	}

@@ -21,7 +21,6 @@
 
 #define HASH_SIZE_MIN 8
 #define COOKIE_FIRST 2 /* 0 is ".", 1 is ".." */
-#define LINK_MAX_NLINK (UINT32_MAX / 2)
 
 /* ---- entries ---- */
 
@@ -290,13 +289,10 @@ static int tmpfs_link(struct inode *dir, const char *name, struct inode *target,
 		      const struct vfs_ctx *ctx)
 {
 	struct tmpfs_inode *ti = tmpfs_of(target);
-	struct tmpfs_entry *e;
+	struct tmpfs_entry *e = entry_create(name, target);
 	int r;
 
 	(void)ctx;
-	if (ti->nlink >= LINK_MAX_NLINK)
-		return -EMLINK;
-	e = entry_create(name, target);
 	if (!e)
 		return -ENOMEM;
 	r = add_entry(tmpfs_of(dir), e);
