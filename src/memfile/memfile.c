@@ -1,58 +1,82 @@
 /*
- * The memory file: offset space, references, accounting.
+ * The memory file: offset space and references.
  *
- * live: an interval map of struct range {refs, kind}: neighbours with equal
- * refs and kind are merged where a change made them equal. Free space is what
- * live does not cover; it is always punched out, so invariant 1 needs no
- * clearing.
+ * One interval map holds every range that is not free to hand out. A range is
+ *
+ *	LIVE       refs > 0: somebody's
+ *	DIRTY      refs = 0: freed in small pieces, keeps its old contents for a
+ *	           moment, on the list `dirty`; may be handed out as scratch
+ *	PUNCHING   refs = 0: a hole is being punched, without the lock
+ *
+ *	        decref, small         too many, or close
+ *	  LIVE ---------------> DIRTY --------------------> PUNCHING --> (free)
+ *	   |  ^_________________/ alloc(SCRATCH)                ^
+ *	    \_______________ decref, large ____________________/
+ *
+ * What is in no range is a hole and reads as zeros; that is invariant 1. Ranges
+ * leave the map only after their hole is punched, so nobody can be given old
+ * contents by accident.
+ *
+ * Why a hole is not punched at once: fork and exit free dozens of 64 KiB copies
+ * within a moment, neighbours mostly. Each fallocate() costs microseconds; one
+ * for all of them costs little more. And a copy-on-write that re-uses such a
+ * piece finds its pages present.
+ *
+ * Neighbouring ranges that are alike are joined, so that the map stays small.
  */
-#include "memfile/memfile.h"
+#include "memfile/internal.h"
 
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/pool.h"
-#include "host/host.h"
 
 #define HUGE_SIZE ((uint64_t)2 << 20)
+#define DIRTY_PIECE_MAX ((uint64_t)256 << 10)
+#define DIRTY_MAX ((uint64_t)1 << 20)
+#define SPARE_RANGES 16
+#define SCRATCH_TRIES 8
+
+#ifdef NACRE_SANITIZED /* their shadow memory leaves less room */
+#define SIZE_MAX_WANTED ((uint64_t)256 << 30)
+#else
+#define SIZE_MAX_WANTED ((uint64_t)16 << 40)
+#endif
+#define SIZE_MIN_USEFUL ((uint64_t)4 << 30)
+
+enum range_state { RANGE_LIVE, RANGE_DIRTY, RANGE_PUNCHING };
 
 struct range {
 	struct ivnode node;
+	struct list link; /* dirty, spares, or a list of what is being punched */
 	unsigned refs;
 	enum memfile_kind kind;
+	enum range_state state;
 };
 
-POOL_DEFINE(range_pool, struct range);
-
-struct memfile {
-	struct mapfile file;
-	struct mutex lock;
-	int fd;
-	uint8_t *base;
-	uint64_t size, limit;
-	struct ivmap live;                 /* [m] */
-	uint64_t allocated[MEMFILE_KINDS]; /* [m] */
-	uint64_t peak;                     /* [m] as of the last look */
-	struct list owners;                /* [m] */
-};
-
-static struct memfile *memfile_of(struct mapfile *f)
-{
-	return container_of(f, struct memfile, file);
-}
+static POOL_DEFINE(memfile_range_pool, struct range);
 
 static struct range *range_of(struct ivnode *n)
 {
 	return n ? ivmap_entry(n, struct range, node) : NULL;
 }
 
-/* ---- the mapfile ---- */
+static uint64_t range_size(const struct range *r)
+{
+	return r->node.end - r->node.start;
+}
+
+/* ---- as a mapfile ---- */
+
+static struct memfile *memfile_of(struct mapfile *f)
+{
+	return container_of(f, struct memfile, file);
+}
 
 static void mapfile_incref(struct mapfile *f, uint64_t offset, uint64_t size)
 {
@@ -67,8 +91,7 @@ static void mapfile_decref(struct mapfile *f, uint64_t offset, uint64_t size)
 static int mapfile_map_internal(struct mapfile *f, uint64_t offset, uint64_t size, int prot UNUSED,
 				struct block *blk, unsigned max)
 {
-	if (!max)
-		return 0;
+	ASSERT(max);
 	blk[0].base = memfile_addr(memfile_of(f), offset);
 	blk[0].size = size;
 	return 1;
@@ -90,21 +113,20 @@ static const struct mapfile_ops memfile_ops = {
 
 static uint64_t host_memory(void)
 {
-	return (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE_SIZE;
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE_SIZE; /* host-setup: sysinfo */
 }
 
-/* As large as the address space gives; sparse, so it costs nothing. */
+/* Sized and mapped as large as the host lets us: it is sparse. */
 static int map_whole(struct memfile *mf)
 {
-	void *at;
+	for (mf->size = SIZE_MAX_WANTED; mf->size >= SIZE_MIN_USEFUL; mf->size /= 2) {
+		void *at;
+		int err = host_ftruncate(mf->fd, mf->size);
 
-	for (mf->size = (uint64_t)8 << 40; mf->size >= (uint64_t)1 << 32; mf->size >>= 1) {
-		int r = host_ftruncate(mf->fd, mf->size);
-
-		if (r < 0)
-			continue;
-		r = host_mmap(NULL, mf->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, mf->fd, 0, &at);
-		if (r == 0) {
+		if (err == 0)
+			err = host_mmap(NULL, mf->size, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_NORESERVE, mf->fd, 0, &at);
+		if (err == 0) {
 			mf->base = at;
 			return 0;
 		}
@@ -112,41 +134,70 @@ static int map_whole(struct memfile *mf)
 	return -ENOMEM;
 }
 
+static int make_file(struct memfile *mf)
+{
+	int err;
+
+	mf->fd = host_memfd_create("nacre", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (mf->fd < 0)
+		return mf->fd;
+	err = map_whole(mf);
+	if (err)
+		return err;
+	return host_fcntl(mf->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+
+/* Keeps the list of spare ranges filled: references are taken and dropped by
+ * callers that cannot fail. */
+static void fill_spares(struct memfile *mf)
+{
+	while (mf->nspares < SPARE_RANGES) {
+		struct range *r = pool_alloc(&memfile_range_pool);
+
+		if (!r)
+			return;
+		list_push_back(&mf->spares, &r->link);
+		mf->nspares++;
+	}
+}
+
 int memfile_create(uint64_t limit, struct memfile **out)
 {
 	struct memfile *mf = calloc(1, sizeof(*mf));
-	int r;
+	int err;
 
 	*out = NULL;
 	if (!mf)
 		return -ENOMEM;
 	mf->file.ops = &memfile_ops;
 	mutex_init(&mf->lock, LOCK_MEMFILE);
-	ivmap_init(&mf->live);
+	ivmap_init(&mf->ranges);
+	list_init(&mf->dirty);
+	list_init(&mf->spares);
 	list_init(&mf->owners);
 	mf->limit = limit ? limit : host_memory();
-	mf->fd = host_memfd_create("nacre-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	r = mf->fd < 0 ? mf->fd : map_whole(mf);
-	if (r == 0)
-		r = host_fcntl(mf->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-	if (r < 0) {
+	err = make_file(mf);
+	if (err) {
 		memfile_destroy(mf);
-		return r;
+		return err;
 	}
+	fill_spares(mf);
 	*out = mf;
 	return 0;
 }
 
 void memfile_destroy(struct memfile *mf)
 {
+	struct ivnode *n;
+
 	if (!mf)
 		return;
-	while (mf->live.root) {
-		struct range *r = range_of(ivmap_first(&mf->live));
-
-		ivmap_remove(&mf->live, &r->node);
-		pool_free(&range_pool, r);
+	while ((n = ivmap_first(&mf->ranges))) {
+		ivmap_remove(&mf->ranges, n);
+		pool_free(&memfile_range_pool, range_of(n));
 	}
+	list_for_each_safe(r, tmp, &mf->spares, struct range, link)
+		pool_free(&memfile_range_pool, r);
 	if (mf->base)
 		host_munmap(mf->base, mf->size);
 	if (mf->fd >= 0)
@@ -169,141 +220,258 @@ void *memfile_addr(const struct memfile *mf, uint64_t offset)
 	return mf->base + offset;
 }
 
-uint64_t memfile_limit(const struct memfile *mf)
+/* ---- ranges ---- */
+
+static struct range *range_take(struct memfile *mf)
 {
-	return mf->limit;
+	struct range *r = pool_alloc(&memfile_range_pool);
+
+	if (!r) {
+		if (list_empty(&mf->spares))
+			panic("no memory to describe a range of the memory file");
+		r = list_first(&mf->spares, struct range, link);
+		list_del(&r->link);
+		mf->nspares--;
+	}
+	list_init(&r->link);
+	return r;
 }
 
-/* ---- allocation ---- */
+/* Makes `at` a boundary between ranges. */
+static void split_locked(struct memfile *mf, uint64_t at)
+{
+	struct range *r = range_of(ivmap_find(&mf->ranges, at)), *back;
+
+	if (!r || r->node.start == at)
+		return;
+	back = range_take(mf);
+	back->refs = r->refs;
+	back->kind = r->kind;
+	back->state = r->state;
+	ivmap_split(&mf->ranges, &r->node, at, &back->node);
+	if (back->state == RANGE_DIRTY)
+		list_push_back(&mf->dirty, &back->link);
+}
+
+static bool are_alike(const struct range *a, const struct range *b)
+{
+	return a->node.end == b->node.start && a->state == b->state && a->refs == b->refs &&
+	       (a->kind == b->kind || a->state == RANGE_DIRTY) && a->state != RANGE_PUNCHING;
+}
+
+/* Joins the ranges that meet at `at`, if they are alike. */
+static void join_locked(struct memfile *mf, uint64_t at)
+{
+	struct range *next = range_of(ivmap_find(&mf->ranges, at)), *prev;
+
+	if (!next || next->node.start != at)
+		return;
+	prev = range_of(ivmap_prev(&next->node));
+	if (!prev || !are_alike(prev, next))
+		return;
+	ivmap_merge(&mf->ranges, &prev->node, &next->node);
+	list_del(&next->link);
+	pool_free(&memfile_range_pool, next);
+}
 
 static int insert_locked(struct memfile *mf, uint64_t at, uint64_t size, enum memfile_kind kind)
 {
-	struct range *r = pool_alloc(&range_pool);
+	struct range *r = pool_alloc(&memfile_range_pool);
 	int err;
 
 	if (!r)
 		return -ENOMEM;
+	list_init(&r->link);
 	r->node.start = at;
 	r->node.end = at + size;
 	r->refs = 1;
 	r->kind = kind;
-	err = ivmap_insert(&mf->live, &r->node);
-	if (err < 0) {
-		pool_free(&range_pool, r);
+	r->state = RANGE_LIVE;
+	err = ivmap_insert(&mf->ranges, &r->node);
+	if (err) {
+		pool_free(&memfile_range_pool, r);
 		return err;
 	}
 	mf->allocated[kind] += size;
+	join_locked(mf, at);
+	join_locked(mf, at + size);
 	return 0;
+}
+
+/* A dirty range becomes the caller's, most recently freed first. */
+static bool take_scratch_locked(struct memfile *mf, uint64_t size, enum memfile_kind kind,
+				uint64_t *offset)
+{
+	unsigned tries = SCRATCH_TRIES;
+
+	for (struct list *at = mf->dirty.prev; at != &mf->dirty && tries; at = at->prev, tries--) {
+		struct range *r = list_entry(at, struct range, link);
+
+		if (range_size(r) < size)
+			continue;
+		*offset = r->node.start;
+		split_locked(mf, r->node.start + size);
+		list_del(&r->link);
+		r->state = RANGE_LIVE;
+		r->refs = 1;
+		r->kind = kind;
+		mf->dirty_bytes -= size;
+		mf->allocated[kind] += size;
+		return true;
+	}
+	return false;
 }
 
 int memfile_alloc(struct memfile *mf, uint64_t size, enum memfile_kind kind, unsigned flags,
 		  uint64_t *offset)
 {
 	uint64_t align = (flags & MEMFILE_HUGE) && size >= HUGE_SIZE ? HUGE_SIZE : PAGE_SIZE;
-	int r;
+	uint64_t room = size;
+	int err = 0;
 
 	ASSERT(size && !(size & ~PAGE_MASK));
 	if (FAULT_POINT("memfile.alloc"))
 		return -ENOMEM;
+	/* The search wants a multiple of the alignment. */
+	if (add_overflow(size, align - 1, &room))
+		return -ENOMEM;
+	room &= ~(align - 1);
 	mutex_lock(&mf->lock);
-	if (flags & MEMFILE_BOTTOMUP)
-		r = ivmap_gap_up(&mf->live, 0, mf->size, size, align, offset);
-	else
-		r = ivmap_gap_down(&mf->live, 0, mf->size, size, align, offset);
-	if (r == 0)
-		r = insert_locked(mf, *offset, size, kind);
+	fill_spares(mf);
+	if (!(flags & MEMFILE_SCRATCH) || !take_scratch_locked(mf, size, kind, offset)) {
+		if (flags & MEMFILE_BOTTOMUP)
+			err = ivmap_gap_up(&mf->ranges, 0, mf->size, room, align, offset);
+		else
+			err = ivmap_gap_down(&mf->ranges, 0, mf->size, room, align, offset);
+		if (err == 0)
+			err = insert_locked(mf, *offset, size, kind);
+	}
 	mutex_unlock(&mf->lock);
-	return r;
+	return err;
 }
 
 int memfile_alloc_at(struct memfile *mf, uint64_t at, uint64_t size, enum memfile_kind kind)
 {
-	int r = -EEXIST;
+	int err = -EEXIST;
 
+	ASSERT(size && !((at | size) & ~PAGE_MASK));
+	if (FAULT_POINT("memfile.alloc"))
+		return -ENOMEM;
 	mutex_lock(&mf->lock);
-	if (at + size <= mf->size && ivmap_is_gap(&mf->live, at, at + size))
-		r = insert_locked(mf, at, size, kind);
+	fill_spares(mf);
+	if (at < mf->size && size <= mf->size - at && ivmap_is_gap(&mf->ranges, at, at + size))
+		err = insert_locked(mf, at, size, kind);
 	mutex_unlock(&mf->lock);
-	return r;
+	return err;
 }
 
-/* Makes `at` a boundary between ranges. */
-static void isolate_locked(struct memfile *mf, uint64_t at)
-{
-	struct range *r = range_of(ivmap_find(&mf->live, at)), *back;
-
-	if (!r || r->node.start == at)
-		return;
-	back = pool_alloc(&range_pool);
-	if (!back)
-		panic("no memory to split a range of the memory file");
-	back->refs = r->refs;
-	back->kind = r->kind;
-	ivmap_split(&mf->live, &r->node, at, &back->node);
-}
-
-static void merge_locked(struct memfile *mf, uint64_t at)
-{
-	struct range *r = range_of(ivmap_find(&mf->live, at)), *p;
-
-	if (!r || r->node.start != at)
-		return;
-	p = range_of(ivmap_prev(&r->node));
-	if (p && p->node.end == at && p->refs == r->refs && p->kind == r->kind) {
-		ivmap_merge(&mf->live, &p->node, &r->node);
-		pool_free(&range_pool, r);
-	}
-}
+/* ---- references ---- */
 
 void memfile_incref(struct memfile *mf, uint64_t offset, uint64_t size)
 {
+	uint64_t end = offset + size;
+
 	mutex_lock(&mf->lock);
-	isolate_locked(mf, offset);
-	isolate_locked(mf, offset + size);
-	for (struct ivnode *n = ivmap_find(&mf->live, offset); n && n->start < offset + size; n = ivmap_next(n))
-		range_of(n)->refs++;
-	merge_locked(mf, offset);
-	merge_locked(mf, offset + size);
+	split_locked(mf, offset);
+	split_locked(mf, end);
+	for (uint64_t at = offset; at < end;) {
+		struct range *r = range_of(ivmap_find(&mf->ranges, at));
+
+		ASSERT(r && r->refs > 0 && r->refs < UINT32_MAX);
+		r->refs++;
+		at = r->node.end;
+	}
+	join_locked(mf, offset);
+	join_locked(mf, end);
 	mutex_unlock(&mf->lock);
 }
 
-static void punch(struct memfile *mf, uint64_t offset, uint64_t size)
+/* A hole, or at the least zeros. */
+static void punch(const struct memfile *mf, uint64_t offset, uint64_t size)
 {
-	int r = host_fallocate(mf->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
+	int err = host_fallocate(mf->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
 
-	if (r < 0)
-		panic("cannot punch a hole into the memory file: %d", -r);
+	if (err == 0)
+		return;
+	log_warn("memory file: cannot punch a hole (error %d): clearing instead", -err);
+	if (block_safezero(memfile_addr(mf, offset), size))
+		panic("memory file: cannot clear what was freed");
 }
 
-/* Free ranges leave the map only when they are punched, so that nobody gets
- * them with old contents; punching is done without the lock. */
+/* Punches what is on the list, without the lock, and frees it. */
+static void punch_all(struct memfile *mf, struct list *doomed)
+{
+	if (list_empty(doomed))
+		return;
+	list_for_each(r, doomed, struct range, link)
+		punch(mf, r->node.start, range_size(r));
+	mutex_lock(&mf->lock);
+	list_for_each_safe(r, tmp, doomed, struct range, link) {
+		list_del(&r->link);
+		ivmap_remove(&mf->ranges, &r->node);
+		pool_free(&memfile_range_pool, r);
+	}
+	mutex_unlock(&mf->lock);
+}
+
+static void doom_dirty_locked(struct memfile *mf, struct list *doomed)
+{
+	list_for_each(r, &mf->dirty, struct range, link)
+		r->state = RANGE_PUNCHING;
+	list_splice_back(doomed, &mf->dirty);
+	mf->dirty_bytes = 0;
+}
+
+static void last_reference_locked(struct memfile *mf, struct range *r, struct list *doomed)
+{
+	uint64_t start = r->node.start, end = r->node.end;
+
+	mf->allocated[r->kind] -= end - start;
+	if (end - start > DIRTY_PIECE_MAX) {
+		r->state = RANGE_PUNCHING;
+		list_push_back(doomed, &r->link);
+		return;
+	}
+	r->state = RANGE_DIRTY;
+	list_push_back(&mf->dirty, &r->link);
+	mf->dirty_bytes += end - start;
+	/* Freed memory that a joined neighbour makes large goes with the rest. */
+	join_locked(mf, start);
+	join_locked(mf, end);
+}
+
 void memfile_decref(struct memfile *mf, uint64_t offset, uint64_t size)
 {
-	uint64_t end = offset + size, at = offset;
+	struct list doomed = LIST_INIT(doomed);
+	uint64_t end = offset + size;
 
 	mutex_lock(&mf->lock);
-	isolate_locked(mf, offset);
-	isolate_locked(mf, end);
-	while (at < end) {
-		struct range *r = range_of(ivmap_find(&mf->live, at));
-		uint64_t lo, hi;
+	split_locked(mf, offset);
+	split_locked(mf, end);
+	for (uint64_t at = offset; at < end;) {
+		struct range *r = range_of(ivmap_find(&mf->ranges, at));
 
 		ASSERT(r && r->refs > 0);
-		lo = r->node.start;
-		hi = r->node.end;
-		at = hi;
-		if (--r->refs)
-			continue;
-		mutex_unlock(&mf->lock);
-		punch(mf, lo, hi - lo);
-		mutex_lock(&mf->lock);
-		mf->allocated[r->kind] -= hi - lo;
-		ivmap_remove(&mf->live, &r->node);
-		pool_free(&range_pool, r);
+		at = r->node.end;
+		if (--r->refs == 0)
+			last_reference_locked(mf, r, &doomed);
 	}
-	merge_locked(mf, offset);
-	merge_locked(mf, end);
+	join_locked(mf, offset);
+	join_locked(mf, end);
+	if (mf->dirty_bytes > DIRTY_MAX)
+		doom_dirty_locked(mf, &doomed);
 	mutex_unlock(&mf->lock);
+	punch_all(mf, &doomed);
+}
+
+void memfile_trim(struct memfile *mf)
+{
+	struct list doomed = LIST_INIT(doomed);
+
+	mutex_lock(&mf->lock);
+	doom_dirty_locked(mf, &doomed);
+	mutex_unlock(&mf->lock);
+	punch_all(mf, &doomed);
 }
 
 bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size)
@@ -311,9 +479,13 @@ bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size)
 	bool yes = true;
 
 	mutex_lock(&mf->lock);
-	for (struct ivnode *n = ivmap_find(&mf->live, offset); yes && n && n->start < offset + size;
-	     n = ivmap_next(n))
-		yes = range_of(n)->refs == 1;
+	for (uint64_t at = offset; yes && at < offset + size;) {
+		const struct range *r = range_of(ivmap_find(&mf->ranges, at));
+
+		ASSERT(r && r->refs > 0);
+		yes = r->refs == 1;
+		at = r->node.end;
+	}
 	mutex_unlock(&mf->lock);
 	return yes;
 }
@@ -323,82 +495,24 @@ void memfile_decommit(struct memfile *mf, uint64_t offset, uint64_t size)
 	punch(mf, offset, size);
 }
 
-/* ---- accounting ---- */
-
-static uint64_t used_now(struct memfile *mf)
+void memfile_check(struct memfile *mf)
 {
-	struct stat st;
-
-	return host_fstat(mf->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
-}
-
-bool memfile_over_limit(struct memfile *mf)
-{
-	uint64_t total = 0, used;
+	uint64_t allocated[MEMFILE_KINDS] = { 0 }, dirty = 0;
 
 	mutex_lock(&mf->lock);
-	for (int i = 0; i < MEMFILE_KINDS; i++)
-		total += mf->allocated[i];
-	mutex_unlock(&mf->lock);
-	if (total <= mf->limit)
-		return false; /* cannot be: not even all of it is touched */
-	used = used_now(mf);
-	mutex_lock(&mf->lock);
-	mf->peak = MAX(mf->peak, used);
-	mutex_unlock(&mf->lock);
-	return used > mf->limit;
-}
+	ivmap_check(&mf->ranges);
+	ivmap_for_each(n, &mf->ranges) {
+		const struct range *r = range_of(n);
 
-void memfile_get_stats(struct memfile *mf, struct memfile_stats *out)
-{
-	out->used = used_now(mf);
-	mutex_lock(&mf->lock);
-	for (int i = 0; i < MEMFILE_KINDS; i++)
-		out->allocated[i] = mf->allocated[i];
-	mf->peak = MAX(mf->peak, out->used);
-	out->peak = mf->peak;
-	mutex_unlock(&mf->lock);
-}
-
-/* ---- eviction ---- */
-
-void memfile_mark_evictable(struct memfile *mf, struct memfile_evict_owner *o, uint64_t start,
-			    uint64_t end)
-{
-	mutex_lock(&mf->lock);
-	if (!o->evictable)
-		list_push_back(&mf->owners, &o->link);
-	o->evictable += end - start;
-	mutex_unlock(&mf->lock);
-}
-
-void memfile_mark_unevictable(struct memfile *mf, struct memfile_evict_owner *o)
-{
-	mutex_lock(&mf->lock);
-	if (o->evictable)
-		list_del(&o->link);
-	o->evictable = 0;
-	mutex_unlock(&mf->lock);
-}
-
-uint64_t memfile_evict(struct memfile *mf, uint64_t bytes)
-{
-	uint64_t before = used_now(mf), now = before;
-
-	while (before - now < bytes) {
-		struct memfile_evict_owner *o = NULL;
-
-		mutex_lock(&mf->lock);
-		if (!list_empty(&mf->owners)) {
-			o = list_first(&mf->owners, struct memfile_evict_owner, link);
-			list_del(&o->link);
-			o->evictable = 0;
-		}
-		mutex_unlock(&mf->lock);
-		if (!o)
-			break;
-		o->ops->evict(o, 0, UINT64_MAX);
-		now = MIN(before, used_now(mf));
+		ASSERT((r->refs > 0) == (r->state == RANGE_LIVE));
+		ASSERT(list_empty(&r->link) == (r->state == RANGE_LIVE));
+		if (r->state == RANGE_LIVE)
+			allocated[r->kind] += range_size(r);
+		else if (r->state == RANGE_DIRTY)
+			dirty += range_size(r);
 	}
-	return before - now;
+	for (int i = 0; i < MEMFILE_KINDS; i++)
+		ASSERT(allocated[i] == mf->allocated[i]);
+	ASSERT(dirty == mf->dirty_bytes);
+	mutex_unlock(&mf->lock);
 }

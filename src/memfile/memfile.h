@@ -10,7 +10,8 @@
  * Invariants
  *  1. A range that memfile_alloc() hands out reads as zeros.
  *  2. No two live allocations overlap; a range with no reference belongs to
- *     nobody and holds no memory.
+ *     nobody and holds no memory, but for at most 1 MiB that was freed in small
+ *     pieces and waits to be punched out together (or to be overwritten).
  *  3. The memory file never holds a structure of the kernel: guests and
  *     devices map it.
  *
@@ -50,19 +51,30 @@ int memfile_fd(const struct memfile *mf);
 
 #define MEMFILE_HUGE 1u     /* align to 2 MiB where size allows */
 #define MEMFILE_BOTTOMUP 2u /* default is top-down */
+#define MEMFILE_SCRATCH \
+	4u /* old contents may shine through: the caller
+			       overwrites all of it before a guest can see it */
 
 /* A fresh range of size bytes (page multiple, > 0) with one reference, reading
  * as zeros. -ENOMEM when the offset space is used up. */
 int memfile_alloc(struct memfile *mf, uint64_t size, enum memfile_kind kind, unsigned flags,
 		  uint64_t *offset) MUST_CHECK;
 /* memfile_alloc() placed, if free, exactly at `at` (to grow an extent). -EEXIST. */
-int memfile_alloc_at(struct memfile *mf, uint64_t at, uint64_t size, enum memfile_kind kind) MUST_CHECK;
+int memfile_alloc_at(struct memfile *mf, uint64_t at, uint64_t size, enum memfile_kind kind)
+	MUST_CHECK;
+/* Both may cover any live range, also parts of allocations and several. */
 void memfile_incref(struct memfile *mf, uint64_t offset, uint64_t size);
 void memfile_decref(struct memfile *mf, uint64_t offset, uint64_t size);
+/* Punches out now what waits for it: after a large free, before measuring. */
+void memfile_trim(struct memfile *mf);
 /* True when every page of the range has exactly one reference. */
 bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size);
 /* Gives the memory of a live range back; it reads as zeros afterwards. */
 void memfile_decommit(struct memfile *mf, uint64_t offset, uint64_t size);
+/* Bytes of a live range that hold memory, as the host knows it. */
+uint64_t memfile_resident(const struct memfile *mf, uint64_t offset, uint64_t size);
+/* One byte a page, bit 0: it holds memory (as mincore(2)). */
+void memfile_incore(const struct memfile *mf, uint64_t offset, uint64_t size, unsigned char *vec);
 
 /* The kernel's address of a live range: plain memory of ours, except that the
  * host may fail to find a page (out of memory): use safecopy. */
@@ -73,22 +85,31 @@ void *memfile_addr(const struct memfile *mf, uint64_t offset);
 bool memfile_over_limit(struct memfile *mf);
 uint64_t memfile_limit(const struct memfile *mf);
 void memfile_get_stats(struct memfile *mf, struct memfile_stats *out);
+/* Panics when ranges and books disagree. O(n); tests. */
+void memfile_check(struct memfile *mf);
 
 /* ---- eviction: ranges whose owner can re-create them ---- */
 
 struct memfile_evict_owner;
 struct memfile_evict_ops {
 	/* Drop (after writing back) what can be dropped of [start, end) of the
-	 * owner's own key space. Called without locks. */
+	 * owner's own key space. Called without locks; may mark again. */
 	void (*evict)(struct memfile_evict_owner *o, uint64_t start, uint64_t end);
 };
 struct memfile_evict_owner {
 	const struct memfile_evict_ops *ops;
-	struct list link;    /* [memfile] least recently used first */
-	uint64_t evictable;  /* [memfile] bytes marked */
+	struct list link;   /* [memfile] least recently used first */
+	uint64_t evictable; /* [memfile] bytes marked */
 };
+/* Fills o; ops is a constant. */
+void memfile_evict_owner_init(struct memfile_evict_owner *o, const struct memfile_evict_ops *ops);
+/* Takes it off the list and waits until no evict() of it runs: before it is
+ * freed. => sleeps; the caller holds no lock that evict() takes. */
+void memfile_evict_owner_fini(struct memfile *mf, struct memfile_evict_owner *o);
+/* The owner becomes the most recently used. */
 void memfile_mark_evictable(struct memfile *mf, struct memfile_evict_owner *o, uint64_t start,
 			    uint64_t end);
+/* Does not wait for an evict() that runs. */
 void memfile_mark_unevictable(struct memfile *mf, struct memfile_evict_owner *o);
 /* Evicts at least `bytes` if it can; returns what was freed. */
 uint64_t memfile_evict(struct memfile *mf, uint64_t bytes);
@@ -102,7 +123,8 @@ struct hostmap; /* a host descriptor that can be mapped, with a chunked cache
  * writable. Starts with one reference. */
 int hostmap_create(int fd, bool writable, struct hostmap **out) MUST_CHECK;
 void hostmap_get(struct hostmap *hm);
-/* The last reference unmaps the chunks, then calls release(arg). */
+/* The last reference (ours or a page's) unmaps the chunks, then calls
+ * release(arg). NULL is allowed. */
 void hostmap_put(struct hostmap *hm);
 void hostmap_set_release(struct hostmap *hm, void (*release)(void *arg), void *arg);
 struct mapfile *hostmap_mapfile(struct hostmap *hm);

@@ -1,4 +1,10 @@
-/* The uio cursor and copies between block lists. */
+/*
+ * The uio cursor, and copies between block lists.
+ *
+ * Every copy goes through block_safecopy, which says how much it left out: a
+ * block may vanish under us. Only the plain default, for tests without host/,
+ * believes its memory.
+ */
 #include "memmap/block.h"
 
 #include <string.h>
@@ -37,9 +43,10 @@ void uio_advance(struct uio *u, size_t n)
 
 /* ---- kernel buffers ---- */
 
-static ssize_t kernel_pin(struct uio *u, size_t want, struct block *blk, unsigned max UNUSED,
+static ssize_t kernel_pin(struct uio *u, size_t want, struct block *blk, unsigned max,
 			  unsigned *count)
 {
+	ASSERT(max);
 	size_t n = MIN(want, u->remaining);
 
 	blk[0].base = (void *)(uintptr_t)(u->segs[0].base + u->seg_done);
@@ -58,7 +65,13 @@ void uio_init_kernel(struct uio *u, struct uio_seg *seg, enum uio_dir dir, void 
 {
 	seg->base = (uint64_t)(uintptr_t)buf;
 	seg->size = size;
-	*u = (struct uio){ .ops = &kernel_uio_ops, .dir = dir, .segs = seg, .nsegs = 1, .remaining = size };
+	*u = (struct uio){
+		.ops = &kernel_uio_ops,
+		.dir = dir,
+		.segs = seg,
+		.nsegs = 1,
+		.remaining = size,
+	};
 }
 
 /* ---- copies ---- */
@@ -70,8 +83,9 @@ size_t block_copy(const struct block *dst, unsigned ndst, const struct block *sr
 
 	while (d < ndst && s < nsrc) {
 		size_t n = MIN(dst[d].size - doff, src[s].size - soff);
-		size_t left = n ? block_safecopy((char *)dst[d].base + doff,
-						 (const char *)src[s].base + soff, n) : 0;
+		char *to = (char *)dst[d].base + doff;
+		const char *from = (const char *)src[s].base + soff;
+		size_t left = n ? block_safecopy(to, from, n) : 0;
 
 		done += n - left;
 		if (left)
@@ -92,7 +106,8 @@ size_t block_copy(const struct block *dst, unsigned ndst, const struct block *sr
 
 enum move { MOVE_OUT, MOVE_IN, MOVE_ZERO };
 
-static size_t move_blocks(enum move how, const struct block *blk, unsigned count, char *buf, size_t n)
+static size_t move_blocks(enum move how, const struct block *blk, unsigned count, char *buf,
+			  size_t n)
 {
 	size_t done = 0;
 

@@ -32,7 +32,8 @@ struct uio_ops {
 	/* Fills at most max blocks from the front of the uio, at most want bytes
 	 * in all, and pins them. Returns the bytes covered (> 0), or -EFAULT
 	 * when not even the first byte can be had, with nothing pinned. */
-	ssize_t (*pin)(struct uio *u, size_t want, struct block *blk, unsigned max, unsigned *count);
+	ssize_t (*pin)(struct uio *u, size_t want, struct block *blk, unsigned max,
+		       unsigned *count);
 	void (*unpin)(struct uio *u);
 };
 
@@ -48,10 +49,10 @@ struct uio {
 	enum uio_dir dir;
 	const struct uio_seg *segs; /* [borrowed] */
 	unsigned nsegs;
-	unsigned seg;       /* current segment */
-	uint64_t seg_done;  /* bytes of it done */
-	size_t remaining;   /* bytes left in all */
-	void *space;        /* the mm, for guest uios */
+	unsigned seg;      /* current segment */
+	uint64_t seg_done; /* bytes of it done */
+	size_t remaining;  /* bytes left in all */
+	void *space;       /* the mm, for guest uios */
 };
 
 #define UIO_MAX_BLOCKS 16

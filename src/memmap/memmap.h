@@ -66,10 +66,10 @@ struct mapfile {
 /* ---- translation ---- */
 
 struct translation {
-	fileoff_t start, end;   /* source range in the mappable, page aligned */
+	fileoff_t start, end; /* source range in the mappable, page aligned */
 	struct mapfile *file;
-	uint64_t offset;        /* of `start` in file, page aligned */
-	int perms;              /* MAP_*: what may be mapped of it */
+	uint64_t offset; /* of `start` in file, page aligned */
+	int perms;       /* MAP_*: what may be mapped of it */
 };
 
 /* ---- mapping_space ---- */
@@ -81,7 +81,8 @@ struct mapping_space_ops {
 	 * came from the mappable, and unmaps it from the guest before returning.
 	 * invalidate_private: private copies (copy-on-write) are dropped too
 	 * (truncate); otherwise they stay. => takes MM_ACTIVE. */
-	void (*invalidate)(struct mapping_space *ms, gva_t start, gva_t end, bool invalidate_private);
+	void (*invalidate)(struct mapping_space *ms, gva_t start, gva_t end,
+			   bool invalidate_private);
 };
 
 struct mapping_space {
@@ -119,12 +120,16 @@ struct mappable_ops {
 	int (*translate)(struct mappable *m, fileoff_t start, fileoff_t end, fileoff_t opt_start,
 			 fileoff_t opt_end, int access, struct translation *out, unsigned max,
 			 unsigned *count);
+	/* MADV_REMOVE: [off, off + size) reads as zeros from now on, for everybody.
+	 * NULL: not supported. => no lock of mm is held. */
+	int (*punch)(struct mappable *m, fileoff_t off, uint64_t size);
 	/* Before a snapshot: drop what cannot be saved (host descriptors). */
 	int (*invalidate_unsavable)(struct mappable *m);
 	/* msync(MS_SYNC): write [off, off + size) back. */
 	int (*sync)(struct mappable *m, fileoff_t off, uint64_t size);
 	/* Name, device and inode for /proc/[pid]/maps. Returns the length. */
-	size_t (*describe)(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino);
+	size_t (*describe)(struct mappable *m, char *buf, size_t size, uint64_t *dev,
+			   uint64_t *ino);
 };
 
 struct mappable {
@@ -142,6 +147,7 @@ void translate_check(fileoff_t start, fileoff_t end, fileoff_t opt_start, fileof
  * owner's, of rank LOCK_INODE_MAPS. One entry per (space, address range). */
 struct mapping_set {
 	struct list entries; /* struct mapping */
+	struct list spares;  /* struct mapping: for removals that split */
 	uint64_t writable;   /* bytes mapped writable (seals, keep-dirty) */
 };
 
@@ -159,11 +165,12 @@ void mapping_set_init(struct mapping_set *s);
 void mapping_set_fini(struct mapping_set *s);
 int mapping_set_add(struct mapping_set *s, struct mapping_space *ms, gva_t addr, uint64_t size,
 		    fileoff_t off, bool writable) MUST_CHECK;
-/* Never fails: the caller keeps one spare entry by having added before. A
- * removal in the middle of an entry splits it (memory reserved at add). */
+/* Never fails. A removal in the middle of an entry splits it; each add puts an
+ * entry aside for when there is no memory for that. */
 void mapping_set_remove(struct mapping_set *s, struct mapping_space *ms, gva_t addr, uint64_t size,
 			fileoff_t off, bool writable);
-/* Calls invalidate on every mapping of [start, end) (file offsets). */
+/* Calls invalidate on every mapping of [start, end) (file offsets), in the order
+ * in which they were added (fork relies on that). */
 void mapping_set_invalidate(struct mapping_set *s, fileoff_t start, fileoff_t end,
 			    bool invalidate_private);
 bool mapping_set_is_mapped(const struct mapping_set *s, fileoff_t start, fileoff_t end);

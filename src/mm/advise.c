@@ -1,266 +1,268 @@
-/* madvise, msync, mincore, mlock. */
+/*
+ * madvise(2).
+ *
+ * A table says what each advice needs: changes of vmas take map_lock for
+ * writing, discarding takes it shared. The range is walked vma by vma; a hole
+ * is -ENOMEM, but only after everything else was done.
+ *
+ * Discarding private anonymous memory punches the pages out of the memory file
+ * and leaves the mapping as it is: the host drops the page table entries, the
+ * guest's next touch is a host fault, not a trap. Memory that a fork shares
+ * cannot be punched; it is unmapped and its reference dropped.
+ */
 #include "mm/internal.h"
 
-#include <string.h>
+#include "abi/mman.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
+#define ADVICE_SOFT_OFFLINE 101 /* MADV_SOFT_OFFLINE, which glibc does not name */
 
-/* Private memory reads as zeros again, shared memory as its object has it. */
-static void dont_need_locked(struct mm *mm, gva_t start, gva_t end)
+enum advice_kind {
+	ADVICE_UNKNOWN,
+	ADVICE_NOTHING, /* a hint that we have no use for */
+	ADVICE_FLAG,    /* sets or clears a vma flag */
+	ADVICE_DISCARD, /* private memory reads as zeros, or as the file */
+	ADVICE_FREE,    /* the same, later, if ever */
+	ADVICE_RECLAIM, /* a hint, but not for locked memory */
+	ADVICE_REMOVE,  /* shared memory reads as zeros, for all */
+	ADVICE_POPULATE,
+	ADVICE_PRIVILEGED,
+};
+
+struct advice {
+	int advice;
+	enum advice_kind kind;
+	unsigned set, clear; /* VMA_* */
+};
+
+static const struct advice advices[] = {
+	{ MADV_NORMAL, ADVICE_NOTHING, 0, 0 },
+	{ MADV_RANDOM, ADVICE_NOTHING, 0, 0 },
+	{ MADV_SEQUENTIAL, ADVICE_NOTHING, 0, 0 },
+	{ MADV_WILLNEED, ADVICE_NOTHING, 0, 0 },
+	{ MADV_DONTNEED, ADVICE_DISCARD, 0, 0 },
+	{ MADV_FREE, ADVICE_FREE, 0, 0 },
+	{ MADV_REMOVE, ADVICE_REMOVE, 0, 0 },
+	{ MADV_DONTFORK, ADVICE_FLAG, VMA_DONTFORK, 0 },
+	{ MADV_DOFORK, ADVICE_FLAG, 0, VMA_DONTFORK },
+	{ MADV_MERGEABLE, ADVICE_NOTHING, 0, 0 },
+	{ MADV_UNMERGEABLE, ADVICE_NOTHING, 0, 0 },
+	{ MADV_HUGEPAGE, ADVICE_NOTHING, 0, 0 },
+	{ MADV_NOHUGEPAGE, ADVICE_NOTHING, 0, 0 },
+	{ MADV_DONTDUMP, ADVICE_FLAG, VMA_DONTDUMP, 0 },
+	{ MADV_DODUMP, ADVICE_FLAG, 0, VMA_DONTDUMP },
+	{ MADV_WIPEONFORK, ADVICE_FLAG, VMA_WIPEONFORK, 0 },
+	{ MADV_KEEPONFORK, ADVICE_FLAG, 0, VMA_WIPEONFORK },
+	{ MADV_COLD, ADVICE_RECLAIM, 0, 0 },
+	{ MADV_PAGEOUT, ADVICE_RECLAIM, 0, 0 },
+	{ MADV_POPULATE_READ, ADVICE_POPULATE, 0, 0 },
+	{ MADV_POPULATE_WRITE, ADVICE_POPULATE, 0, 0 },
+	{ MADV_DONTNEED_LOCKED, ADVICE_DISCARD, 0, 0 },
+	{ MADV_HWPOISON, ADVICE_PRIVILEGED, 0, 0 },
+	{ ADVICE_SOFT_OFFLINE, ADVICE_PRIVILEGED, 0, 0 },
+};
+
+static const struct advice unknown = { -1, ADVICE_UNKNOWN, 0, 0 };
+
+static const struct advice *find_advice(int advice)
 {
-	struct list doomed = LIST_INIT(doomed);
-	struct memfile *mf = mm->env->memfile;
+	for (size_t i = 0; i < ARRAY_SIZE(advices); i++) {
+		if (advices[i].advice == advice)
+			return &advices[i];
+	}
+	return &unknown;
+}
+
+/* ---- discarding ---- */
+
+/* p lies in [start, end) of v, a private vma. */
+static void discard_pma(struct batch *b, const struct vma *v, struct pma *p)
+{
+	struct memfile *mf = b->mm->env.memfile;
+
+	if (!p->is_private)
+		return; /* the file's own pages are as they should be */
+	if (!v->mappable && memfile_is_exclusive(mf, p->offset, pma_size(p)))
+		memfile_decommit(mf, p->offset, pma_size(p));
+	else
+		pma_drop(b, p);
+}
+
+static int discard(struct mm *mm, const struct vma *v, gva_t start, gva_t end)
+{
+	struct pma *next;
 	struct batch b;
+	int err, ended;
 
-	batch_init(&b, mm, false);
-	rwlock_write(&mm->active_lock);
-	if (pma_isolate_locked(mm, start, end) < 0)
-		panic("no memory to split a mapping");
-	for (struct ivnode *n = ivmap_lower_bound(&mm->pmas, start), *next; n && n->start < end; n = next) {
-		struct pma *p = pma_of(n);
-		struct vma *v = vma_find(mm, n->start);
-
-		next = ivmap_next(n);
-		/* Ours alone, and of no file: stay mapped, lose the contents. */
-		if (p->is_private && !v->mappable &&
-		    memfile_is_exclusive(mf, p->offset, n->end - n->start))
-			memfile_decommit(mf, p->offset, n->end - n->start);
-		else if (!v->shared)
-			pma_drop_locked(mm, n->start, n->end, &b, &doomed);
+	if (v->flags & VMA_SHARED)
+		return 0;
+	batch_begin(&b, mm);
+	err = pma_isolate(mm, start, end);
+	for (struct pma *p = pma_from(mm, start); !err && p && p->node.start < end; p = next) {
+		next = pma_next(p);
+		discard_pma(&b, v, p);
 	}
-	(void)batch_flush(&b);
-	rwlock_write_unlock(&mm->active_lock);
-	doomed_put(&doomed);
+	pma_join(mm, start, end);
+	ended = batch_end(&b);
+	return err ? err : ended;
 }
 
-static int advise_vma(struct mm *mm, gva_t start, gva_t end, int advice)
-{
-	struct vma *v;
-	int r, code;
+/* ---- by kind: [start, end) lies in v ---- */
 
-	switch (advice) {
-	case MADV_DONTNEED:
-	case MADV_FREE:
-		v = vma_find(mm, start);
-		if (v->locked)
-			return -EINVAL;
-		if (advice == MADV_FREE && (v->mappable || v->shared))
-			return -EINVAL;
-		dont_need_locked(mm, start, end);
+/* => map_lock for writing */
+static int advise_flag(struct mm *mm, const struct advice *a, struct vma *v, gva_t start, gva_t end)
+{
+	int err;
+
+	if ((a->set & VMA_WIPEONFORK) && (v->mappable || (v->flags & VMA_SHARED)))
+		return -EINVAL;
+	if ((v->flags & a->set) == a->set && !(v->flags & a->clear))
 		return 0;
-	case MADV_DONTFORK:
-	case MADV_DOFORK:
-	case MADV_WIPEONFORK:
-	case MADV_KEEPONFORK:
-		r = vma_isolate(mm, start, end);
-		if (r < 0)
-			return r;
-		v = vma_find(mm, start);
-		if (advice == MADV_WIPEONFORK && (v->mappable || v->shared))
-			return -EINVAL;
-		if (advice == MADV_DONTFORK || advice == MADV_DOFORK)
-			v->dont_fork = advice == MADV_DONTFORK;
-		else
-			v->wipe_on_fork = advice == MADV_WIPEONFORK;
+	err = vma_isolate(mm, start, end);
+	if (err)
+		return err;
+	v = vma_find(mm, start);
+	v->flags = (v->flags | a->set) & ~a->clear;
+	return 0;
+}
+
+/* => map_lock shared */
+static int advise_discard(struct mm *mm, const struct advice *a, const struct vma *v, gva_t start,
+			  gva_t end)
+{
+	if (v->lock != MLOCK_MODE_NONE && a->advice != MADV_DONTNEED_LOCKED)
+		return -EINVAL;
+	if (a->kind == ADVICE_FREE && (v->mappable || (v->flags & VMA_SHARED)))
+		return -EINVAL;
+	return a->kind == ADVICE_RECLAIM ? 0 : discard(mm, v, start, end);
+}
+
+static int advise_vma(struct mm *mm, const struct advice *a, struct vma *v, gva_t start, gva_t end)
+{
+	switch (a->kind) {
+	case ADVICE_FLAG:
+		return advise_flag(mm, a, v, start, end);
+	case ADVICE_DISCARD:
+	case ADVICE_FREE:
+	case ADVICE_RECLAIM:
+		return advise_discard(mm, a, v, start, end);
+	default:
 		return 0;
-	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
-		rwlock_downgrade(&mm->map_lock);
+	}
+}
+
+static int advise_locked(struct mm *mm, const struct advice *a, gva_t start, gva_t end)
+{
+	bool hole = false;
+
+	while (start < end) {
+		struct vma *v = vma_from(mm, start);
+		gva_t lo, hi;
+		int err;
+
+		if (!v || v->node.start >= end)
+			return -ENOMEM;
+		hole |= v->node.start > start;
+		lo = MAX(start, v->node.start);
+		hi = MIN(end, v->node.end);
+		err = advise_vma(mm, a, v, lo, hi);
+		if (err)
+			return err;
+		start = hi;
+	}
+	return hole ? -ENOMEM : 0;
+}
+
+/* ---- MADV_REMOVE: the mappable is called without locks ---- */
+
+static int find_removable(struct mm *mm, gva_t at, gva_t end, struct mappable **m, fileoff_t *off,
+			  gva_t *stop)
+{
+	struct vma *v = vma_find(mm, at);
+
+	if (!v)
+		return -ENOMEM;
+	if (v->lock != MLOCK_MODE_NONE || !v->mappable)
+		return -EINVAL;
+	if (!vma_is_writable_mapping(v) || !(v->prot & MAP_W))
+		return -EACCES;
+	if (!v->mappable->ops->punch)
+		return -EOPNOTSUPP;
+	*m = v->mappable;
+	*off = vma_offset(v, at);
+	*stop = MIN(end, v->node.end);
+	v->mappable->ops->get(v->mappable);
+	return 0;
+}
+
+static int advise_remove(struct mm *mm, gva_t start, gva_t end)
+{
+	while (start < end) {
+		struct mappable *m;
+		fileoff_t off;
+		gva_t stop;
+		int err;
+
+		rwlock_read(&mm->map_lock);
+		err = find_removable(mm, start, end, &m, &off, &stop);
 		rwlock_read_unlock(&mm->map_lock);
-		r = 0;
-		for (gva_t at = start; at < end && r == 0; at += PAGE_SIZE)
-			r = mm_fault(mm, at, advice == MADV_POPULATE_READ ? MAP_R : MAP_W, &code);
-		rwlock_write(&mm->map_lock);
-		return r == -ENXIO ? -EFAULT : r;
-	default:
-		return 0;
+		if (err)
+			return err;
+		err = m->ops->punch(m, off, stop - start);
+		m->ops->put(m);
+		if (err)
+			return err;
+		start = stop;
 	}
+	return 0;
 }
 
-static bool advice_is_known(int advice)
+static int advise_populate(struct mm *mm, gva_t start, gva_t end, bool for_write)
 {
-	switch (advice) {
-	case MADV_NORMAL:
-	case MADV_RANDOM:
-	case MADV_SEQUENTIAL:
-	case MADV_WILLNEED:
-	case MADV_DONTNEED:
-	case MADV_FREE:
-	case MADV_REMOVE:
-	case MADV_DONTFORK:
-	case MADV_DOFORK:
-	case MADV_MERGEABLE:
-	case MADV_UNMERGEABLE:
-	case MADV_HUGEPAGE:
-	case MADV_NOHUGEPAGE:
-	case MADV_DONTDUMP:
-	case MADV_DODUMP:
-	case MADV_WIPEONFORK:
-	case MADV_KEEPONFORK:
-	case MADV_COLD:
-	case MADV_PAGEOUT:
-	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
-		return true;
-	default:
-		return false;
-	}
+	int err = mm_populate(mm, start, end, for_write);
+
+	/* madvise(2): -EFAULT stands for SIGBUS, -EINVAL for no permission. */
+	if (err == -ENXIO)
+		return -EFAULT;
+	return err == -EFAULT ? -EINVAL : err;
+}
+
+/* ---- the call ---- */
+
+static int check_range(gva_t addr, uint64_t size, gva_t *end)
+{
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (size > UINT64_MAX - PAGE_SIZE || add_overflow(addr, page_up(size), end))
+		return -EINVAL;
+	return 0;
 }
 
 int mm_advise(struct mm *mm, gva_t addr, uint64_t size, int advice)
 {
-	gva_t end, at;
-	bool hole = false;
-	int r = 0;
-
-	if (!advice_is_known(advice))
-		return -EINVAL;
-	if (addr & ~PAGE_MASK)
-		return -EINVAL;
-	if (size && !page_up(size))
-		return -EINVAL;
-	size = page_up(size);
-	if (add_overflow(addr, size, &end))
-		return -EINVAL;
-	if (!size)
-		return 0;
-	rwlock_write(&mm->map_lock);
-	for (at = addr; at < end && r == 0;) {
-		struct ivnode *n = ivmap_lower_bound(&mm->vmas, at);
-		gva_t stop;
-
-		if (!n || n->start >= end) {
-			hole = true;
-			break;
-		}
-		hole |= n->start > at;
-		at = MAX(at, n->start);
-		stop = MIN(end, n->end);
-		r = advise_vma(mm, at, stop, advice);
-		at = stop;
-	}
-	rwlock_write_unlock(&mm->map_lock);
-	return r < 0 ? r : hole ? -ENOMEM : 0;
-}
-
-int mm_sync(struct mm *mm, gva_t addr, uint64_t size, int flags)
-{
+	const struct advice *a = find_advice(advice);
 	gva_t end;
-	int r = 0;
+	int err;
 
-	if ((addr & ~PAGE_MASK) || (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
-	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+	if (a->kind == ADVICE_UNKNOWN)
 		return -EINVAL;
-	size = page_up(size);
-	if (add_overflow(addr, size, &end))
-		return -ENOMEM;
-	for (gva_t at = addr; at < end;) {
-		struct mappable *m = NULL;
-		struct vma *v;
-		fileoff_t off = 0;
-		uint64_t part = 0;
-		int err = 0;
-
+	err = check_range(addr, size, &end);
+	if (err || end == addr)
+		return err;
+	if (a->kind == ADVICE_PRIVILEGED)
+		return -EPERM;
+	if (a->kind == ADVICE_REMOVE)
+		return advise_remove(mm, addr, end);
+	if (a->kind == ADVICE_POPULATE)
+		return advise_populate(mm, addr, end, advice == MADV_POPULATE_WRITE);
+	if (a->kind == ADVICE_FLAG) {
+		rwlock_write(&mm->map_lock);
+		err = advise_locked(mm, a, addr, end);
+		vma_join(mm, addr, end);
+		rwlock_write_unlock(&mm->map_lock);
+	} else {
 		rwlock_read(&mm->map_lock);
-		v = vma_of(ivmap_lower_bound(&mm->vmas, at));
-		if (!v || v->node.start > at)
-			err = -ENOMEM;
-		if (err == 0 && (flags & MS_INVALIDATE) && v->locked)
-			err = -EBUSY;
-		if (err == 0) {
-			part = MIN(end, v->node.end) - at;
-			if (v->mappable && v->shared && v->mappable->ops->sync && (flags & MS_SYNC)) {
-				m = v->mappable;
-				off = v->off + (at - v->node.start);
-				m->ops->get(m);
-			}
-		}
+		err = advise_locked(mm, a, addr, end);
 		rwlock_read_unlock(&mm->map_lock);
-		if (err < 0)
-			return err;
-		if (m) {
-			r = m->ops->sync(m, off, part);
-			m->ops->put(m);
-			if (r < 0)
-				return r;
-		}
-		at += part;
 	}
-	return r;
-}
-
-int mm_incore(struct mm *mm, gva_t addr, uint64_t size, gva_t vec)
-{
-	gva_t end;
-
-	if (addr & ~PAGE_MASK)
-		return -EINVAL;
-	if (addr >= mm->hi || size > mm->hi - addr)
-		return -ENOMEM;
-	end = addr + page_up(size);
-	for (gva_t at = addr; at < end; at += PAGE_SIZE, vec++) {
-		struct vma *v;
-		uint8_t in = 0;
-
-		rwlock_read(&mm->map_lock);
-		v = vma_find(mm, at);
-		rwlock_read(&mm->active_lock);
-		in = v && (ivmap_find(&mm->pmas, at) != NULL);
-		rwlock_read_unlock(&mm->active_lock);
-		rwlock_read_unlock(&mm->map_lock);
-		if (!v)
-			return -ENOMEM;
-		if (mm_copy_out(mm, vec, &in, 1) < 0)
-			return -EFAULT;
-	}
-	return 0;
-}
-
-int mm_lock(struct mm *mm, gva_t addr, uint64_t size, enum mlock_mode mode)
-{
-	bool on = mode != MLOCK_MODE_NONE;
-	gva_t start = page_down(addr), end = page_up(addr + size);
-	int r = 0;
-
-	if (end < start)
-		return -EINVAL;
-	if (start == end)
-		return 0;
-	rwlock_write(&mm->map_lock);
-	if (on && mm->limits.memlock != ~(uint64_t)0 && mm->locked + (end - start) > mm->limits.memlock)
-		r = mm->limits.memlock ? -ENOMEM : -EPERM;
-	if (r == 0 && !vma_covers(mm, start, end))
-		r = -ENOMEM;
-	if (r == 0)
-		r = vma_isolate(mm, start, end);
-	for (struct ivnode *n = ivmap_lower_bound(&mm->vmas, start); r == 0 && n && n->start < end;
-	     n = ivmap_next(n)) {
-		uint64_t len = n->end - n->start;
-
-		if (on && !vma_of(n)->locked)
-			mm->locked += len;
-		else if (!on && vma_of(n)->locked)
-			mm->locked -= len;
-		vma_of(n)->locked = on;
-	}
-	if (r == 0)
-		vma_merge_range(mm, start, end);
-	rwlock_write_unlock(&mm->map_lock);
-	return r;
-}
-
-int mm_lock_all(struct mm *mm, int flags)
-{
-	rwlock_write(&mm->map_lock);
-	mm->lock_future = flags & MCL_FUTURE;
-	if (!flags || (flags & MCL_CURRENT)) {
-		mm->locked = flags ? mm->vmas.span : 0;
-		for (struct ivnode *n = ivmap_first(&mm->vmas); n; n = ivmap_next(n))
-			vma_of(n)->locked = flags != 0;
-	}
-	rwlock_write_unlock(&mm->map_lock);
-	return 0;
+	return err;
 }

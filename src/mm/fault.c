@@ -1,125 +1,168 @@
 /*
- * Faults: the guest touched something and trapped.
+ * Faults: the guest touched something and trapped, or a copy of ours found
+ * nothing there.
  *
  *	no vma                    SIGSEGV, SEGV_MAPERR; or a stack that grows
  *	vma without the access    SIGSEGV, SEGV_ACCERR
- *	no pma                    fill it (pma.c)
- *	pma, write, cow           copy
- *	pma, all allowed          another thread was faster, or the platform had
- *	                          forgotten: map it again
+ *	no pma, or not enough     fill() it
+ *	pma, all as it should be  another thread was faster, or a lazy map had
+ *	                          failed: map it again
+ *
+ * map_lock is held shared, so the vma stays; growing a stack needs it for
+ * writing, and looks everything up again.
  */
 #include "mm/internal.h"
 
-/* Stacks grow down to the address, but not into the guard gap above their
- * lower neighbour, nor beyond the limit. => map_lock for writing */
-static bool grow_stack_locked(struct mm *mm, gva_t addr)
-{
-	struct vma *v = vma_of(ivmap_lower_bound(&mm->vmas, addr));
-	struct ivnode *prev;
-	gva_t lo;
+#include <signal.h>
 
-	if (!v || !v->grows_down || v->node.start <= addr)
-		return v && v->grows_down;
-	lo = page_down(addr);
-	if (v->node.end - lo > mm->limits.stack)
-		return false;
-	lo = v->node.end - lo > STACK_STEP ? lo & ~(STACK_STEP - 1) : lo;
-	if (v->node.end - lo > mm->limits.stack)
-		lo = page_down(addr);
-	prev = ivmap_prev(&v->node);
-	if (prev && (prev->end > lo || (lo - prev->end < STACK_GUARD && vma_of(prev)->prot)))
-		lo = page_down(addr);
-	if (prev && (prev->end > lo || (lo - prev->end < STACK_GUARD && vma_of(prev)->prot)))
-		return false;
-	ivmap_resize(&mm->vmas, &v->node, lo, v->node.end);
-	mm->peak_vsize = MAX(mm->peak_vsize, mm->vmas.span);
-	return true;
+/* Whether a guest's own access is allowed. Exec-only memory is not readable
+ * where the host can say so (protection keys); where not, no fault comes. */
+static bool vma_allows(const struct vma *v, int access, unsigned flags)
+{
+	if (!(flags & FILL_FORCE))
+		return (prot_implied(v->prot) & access) == access;
+	/* A tracer may write to any private mapping, as a breakpoint. */
+	return !(access & MAP_W) || !(v->flags & VMA_SHARED) || (v->max_prot & MAP_W);
 }
 
-static bool allows(int prot, int access)
+/* ---- stacks ---- */
+
+/* The lowest address to which v may grow. */
+static gva_t growth_bound(const struct mm *mm, const struct vma *v)
 {
-	if (access & MAP_W)
-		return prot & MAP_W;
-	if (access & MAP_X)
-		return prot & MAP_X;
-	return prot & (MAP_R | MAP_W | MAP_X);
-}
+	const struct vma *below = vma_of(ivmap_prev(&v->node));
+	gva_t bound = mm->lo;
 
-/* One page for one access. => map_lock shared, active_lock for writing */
-static int fault_locked(struct mm *mm, struct vma *v, gva_t addr, int access, struct batch *b)
-{
-	gva_t page = page_down(addr), unit = addr & ~(COW_UNIT - 1);
-	struct pma *p = pma_of(ivmap_find(&mm->pmas, page));
-	gva_t opt_start = v->node.start, opt_end = v->node.end;
-	int r;
-
-	if (!p) {
-		if (v->mappable) {
-			/* As little as is cheap: the mappable may have more. */
-			opt_start = MAX(opt_start, unit);
-			opt_end = MIN(opt_end, unit + COW_UNIT);
-		}
-		r = pma_fill_locked(mm, v, page, page + PAGE_SIZE, opt_start, opt_end, access, b);
-		if (r < 0)
-			return r;
-		p = pma_of(ivmap_find(&mm->pmas, page));
-		ASSERT(p);
-	} else if (!((access & MAP_W) && p->cow)) {
-		if ((access & MAP_W) && !(p->perms & MAP_W)) {
-			/* A shared mapping that was read first: ask again. */
-			struct list doomed = LIST_INIT(doomed);
-
-			pma_drop_locked(mm, page, page + PAGE_SIZE, b, &doomed);
-			r = pma_fill_locked(mm, v, page, page + PAGE_SIZE, page, page + PAGE_SIZE, access, b);
-			(void)batch_flush(b);
-			doomed_put(&doomed);
-			return r;
-		}
-		batch_map(b, p, p->node.start, p->node.end);
-		return 0;
+	if (below) {
+		bound = below->node.end;
+		/* Linux keeps no gap to mappings without access: guard pages. */
+		if (!(below->flags & VMA_GROWSDOWN) && below->prot)
+			bound += STACK_GUARD_GAP;
 	}
-	if ((access & MAP_W) && p->cow)
-		return pma_break_cow_locked(mm, p, page, b);
-	return 0;
+	if (v->node.end - bound > mm->limits.stack)
+		bound = v->node.end - page_down(mm->limits.stack);
+	return bound;
 }
 
-/* Makes [addr, addr + PAGE) usable for the access, with map_lock shared. */
-static int fault_page(struct mm *mm, gva_t addr, int access, int *code)
+/* => map_lock for writing. The grown vma, or NULL. */
+static struct vma *grow_stack(struct mm *mm, gva_t addr)
 {
-	struct vma *v = vma_find(mm, addr);
-	struct batch b;
-	int r;
+	gva_t start = page_down(addr), want = start & ~(STACK_GROWTH - 1), bound;
+	struct vma *v = vma_from(mm, addr);
+	uint64_t more;
 
+	if (!v || v->node.start <= addr)
+		return v;
+	if (!(v->flags & VMA_GROWSDOWN) || addr < mm->lo)
+		return NULL;
+	bound = growth_bound(mm, v);
+	if (start < bound)
+		return NULL;
+	start = MAX(want, page_up(bound));
+	more = v->node.start - start;
+	if (!vma_may_expand(mm, more, false))
+		return NULL;
+	if (v->lock != MLOCK_MODE_NONE &&
+	    (mm->limits.memlock < more || mm->books.locked > mm->limits.memlock - more))
+		return NULL;
+	vma_remove(mm, v);
+	v->node.start = start;
+	vma_insert(mm, v);
+	return v;
+}
+
+/* ---- faults ---- */
+
+/* Whether the guest should have been able to do it: nothing is to be filled. */
+static bool is_spurious(const struct pma *p, int access)
+{
+	return p && p->is_mapped && (prot_implied(p->prot) & access) == access;
+}
+
+/* => map_lock, shared or not */
+static int fault_vma(struct mm *mm, struct vma *v, gva_t start, gva_t end, int access,
+		     unsigned flags)
+{
+	struct batch b;
+	int err, mapped;
+
+	batch_begin(&b, mm);
+	if ((flags & FILL_TRAP) && is_spurious(pma_find(mm, start), access)) {
+		pma_remap(&b, pma_find(mm, start), start);
+		return batch_end(&b);
+	}
+	err = fill(&b, v, start, end, access, flags);
+	mapped = batch_end(&b);
+	return err ? err : mapped;
+}
+
+static int fault_locked(struct mm *mm, struct vma *v, gva_t start, gva_t end, int access,
+			unsigned flags, int *code)
+{
 	*code = SEGV_MAPERR;
-	if (!v)
+	if (!v || v->node.start > start)
 		return -EFAULT;
 	*code = SEGV_ACCERR;
-	if (!allows(v->prot, access))
+	if (!vma_allows(v, access, flags))
 		return -EFAULT;
-	batch_init(&b, mm, false);
-	rwlock_write(&mm->active_lock);
-	r = fault_locked(mm, v, addr, access, &b);
-	if (batch_flush(&b) < 0 && r == 0)
-		r = 0; /* dead: the next switch tells */
-	rwlock_write_unlock(&mm->active_lock);
-	return r;
+	return fault_vma(mm, v, start, MIN(end, v->node.end), access, flags);
+}
+
+int fault_in(struct mm *mm, gva_t start, gva_t end, int access, unsigned flags, int *code)
+{
+	struct vma *v;
+	bool grows;
+	int err;
+
+	*code = SEGV_MAPERR;
+	if (start >= mm->hi || start >= end)
+		return -EFAULT;
+	rwlock_read(&mm->map_lock);
+	v = vma_from(mm, start);
+	grows = v && v->node.start > start && (v->flags & VMA_GROWSDOWN);
+	err = fault_locked(mm, v, start, end, access, flags, code);
+	rwlock_read_unlock(&mm->map_lock);
+	if (likely(!grows))
+		return err;
+	rwlock_write(&mm->map_lock);
+	v = grow_stack(mm, start);
+	err = fault_locked(mm, v, start, end, access, flags, code);
+	rwlock_write_unlock(&mm->map_lock);
+	return err;
 }
 
 int mm_fault(struct mm *mm, gva_t addr, int access, int *code)
 {
-	bool grown;
-	int r;
+	gva_t page = page_down(addr);
 
-	rwlock_read(&mm->map_lock);
-	r = fault_page(mm, addr, access, code);
-	rwlock_read_unlock(&mm->map_lock);
-	if (r != -EFAULT || *code != SEGV_MAPERR || addr < mm->lo || addr >= mm->hi)
-		return r;
-	rwlock_write(&mm->map_lock);
-	grown = grow_stack_locked(mm, addr);
-	rwlock_downgrade(&mm->map_lock);
-	if (grown)
-		r = fault_page(mm, addr, access, code);
-	rwlock_read_unlock(&mm->map_lock);
-	return r;
+	return fault_in(mm, page, page + PAGE_SIZE, access, FILL_MAP | FILL_TRAP, code);
+}
+
+int mm_populate(struct mm *mm, gva_t start, gva_t end, bool for_write)
+{
+	int first = 0, code;
+
+	while (start < end) {
+		struct vma *v;
+		gva_t stop = end;
+		int err = -ENOMEM, access;
+
+		rwlock_read(&mm->map_lock);
+		v = vma_from(mm, start);
+		if (v && v->node.start <= start) {
+			/* Piece by piece, so that others get the locks. */
+			stop = MIN(MIN(end, v->node.end), start + EXTENT_MAX);
+			access = for_write && (v->prot & MAP_W) ? MAP_W : MAP_R;
+			err = for_write && !(v->prot & MAP_W) ? -EFAULT : 0;
+			if (!err)
+				err = fault_locked(mm, v, start, stop, access, FILL_MAP, &code);
+		} else if (v) {
+			stop = MIN(end, v->node.start);
+		}
+		rwlock_read_unlock(&mm->map_lock);
+		if (err && !first)
+			first = err;
+		start = stop;
+	}
+	return first;
 }

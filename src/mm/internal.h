@@ -1,62 +1,123 @@
-/* What the files of mm/ share. */
+/*
+ * What the files of mm/ share.
+ *
+ *	vma.c      the vma set: find, split, join, room, books
+ *	pma.c      the pma set, and batches of platform operations
+ *	extent.c   memory-file ranges for private memory
+ *	fill.c     makes pmas for an access: from extents, from mappables
+ *	cow.c      copy-on-write
+ *	fault.c    mm_fault(), stack growth
+ *	usercopy.c, uio.c, atomic.c: copies
+ *	the rest   one family of calls each
+ *
+ * Invariants (mm_check() runs them)
+ *  1. vmas and pmas lie in [lo, hi), page aligned; every page of a pma lies in
+ *     a vma. A pma may reach across vmas; then they agree on its prot.
+ *  2. pma.prot is what the guest may do without a fault: the vma's protection,
+ *     less what the translation does not allow, less writing where a write must
+ *     copy first. All pages of a pma agree.
+ *  3. is_private pmas: pages of the memory file that this mm got by itself or
+ *     by fork; only in private vmas. A private vma's other pmas never have
+ *     MAP_W in perms.
+ *  4. The platform maps nothing that no pma with is_mapped covers, and nothing
+ *     with more than the pma's prot.
+ *  5. A pma holds one reference on each page of its range. References are
+ *     dropped only after the guest has lost the mapping (struct batch).
+ *  6. The books (bytes locked, data, ...) are those of the vmas.
+ */
 #pragma once
 
-#include <signal.h>
-#include <sys/mman.h>
-
-#include "base/pool.h"
+#include "base/ivmap.h"
+#include "base/list.h"
+#include "base/lock.h"
 #include "base/refcount.h"
 #include "mm/mm.h"
 
-/* A private extent is made in one piece up to this; larger mappings get it
- * piece by piece, as they are touched. */
+/* Private memory is backed in pieces of at most this; larger vmas get a piece
+ * when it is touched. */
 #define EXTENT_MAX ((uint64_t)64 << 20)
-/* Copy-on-write breaks this much at a time. */
-#define COW_UNIT ((uint64_t)64 << 10)
-/* Private writable file mappings up to this are copied at once. */
-#define COPY_AT_MAP ((uint64_t)256 << 10)
-#define STACK_GUARD ((uint64_t)256 * PAGE_SIZE)
-#define STACK_STEP ((uint64_t)256 << 10)
+/* Copy-on-write copies this much, aligned to it. */
+#define COW_WINDOW ((uint64_t)64 << 10)
+/* Writable private file mappings up to this are copied at once. */
+#define COPY_AT_MAP_MAX ((uint64_t)256 << 10)
+/* No mapping comes closer below a growing stack. */
+#define STACK_GUARD_GAP (256 * PAGE_SIZE)
+/* A stack that grows gets this much at once, if nothing is in the way. */
+#define STACK_GROWTH ((uint64_t)256 << 10)
+#define VMA_COUNT_MAX 65530u
+#define NO_LIMIT UINT64_MAX
 
-/* What the guest asked for. Lock: map_lock. */
+enum vma_flag {
+	VMA_SHARED = 1,
+	VMA_GROWSDOWN = 2,
+	VMA_NORESERVE = 4,
+	VMA_DONTFORK = 8,
+	VMA_WIPEONFORK = 16,
+	VMA_DONTDUMP = 32,
+};
+
+/* What the guest asked for. [m] all of it */
 struct vma {
 	struct ivnode node;
-	struct mappable *mappable; /* reference; NULL: private anonymous */
-	fileoff_t off;             /* of node.start in the mappable */
-	int prot, max_prot;
-	bool shared, grows_down, locked, noreserve;
-	bool dont_fork, wipe_on_fork;
-	const char *name;
+	struct list link;          /* a list of the removed */
+	struct mappable *mappable; /* a reference; NULL: private anonymous */
+	fileoff_t offset;          /* of node.start; 0 without mappable */
+	const char *name;          /* constant, or NULL */
+	int prot, max_prot;        /* MAP_* */
+	unsigned flags;            /* VMA_* */
+	enum mlock_mode lock;
 };
 
-/* What is mapped. Lock: active_lock. Lies within one vma. */
+/* What is there. [p] all of it */
 struct pma {
 	struct ivnode node;
-	struct mapfile *file;
-	uint64_t offset;  /* of node.start in file */
-	int prot;         /* the vma's, kept here for copies */
-	int perms;        /* what the translation allows */
-	bool cow;         /* a write must first look for other users, and copy */
-	bool is_private;  /* owned memory of ours, not the mappable's */
+	struct list link;     /* a list of the removed */
+	struct mapfile *file; /* a reference on its pages */
+	uint64_t offset;      /* of node.start in file */
+	int perms;            /* MAP_*: what the translation allows */
+	int prot;             /* invariant 2 */
+	bool is_private;
+	bool need_cow;  /* private, and perhaps shared since a fork */
+	bool is_mapped; /* the platform may have it */
 };
 
+/* Offsets put aside behind a growing extent (extent.c). */
+struct growth {
+	gva_t next;
+	uint64_t offset, size;
+	enum memfile_kind kind;
+};
+#define GROWTHS 4
+
+struct mm_books {
+	uint64_t locked, data, stack, text;
+};
+
+/* [I] immutable, [m] map_lock, [p] active_lock, [a] atomic */
 struct mm {
 	struct mapping_space space;
-	const struct mm_env *env;
 	struct refcount refs;
-	atomic_uint users;
-	struct platform_as *as;
+	atomic_uint users;      /* [a] */
+	struct mm_env env;      /* [I] */
+	struct platform_as *as; /* [I] */
+	gva_t lo, hi;           /* [I] what the guest may map */
+
 	struct rwlock map_lock;
-	struct ivmap vmas;            /* [m] */
+	struct ivmap vmas;           /* [m] */
+	gva_t mmap_base;             /* [m] mappings are placed below it */
+	struct mm_limits limits;     /* [m] */
+	struct mm_layout layout;     /* [m] */
+	struct mm_books books;       /* [m] */
+	enum mlock_mode lock_future; /* [m] */
+	uint64_t peak_vsize;         /* [m] */
+	_Atomic uint64_t peak_rss;   /* [a] */
+
 	struct rwlock active_lock;
-	struct ivmap pmas;            /* [p] */
-	struct mm_layout layout;      /* [m] */
-	struct mm_limits limits;      /* [m] */
-	gva_t lo, hi;                 /* [I] what may be mapped */
-	gva_t mmap_base;              /* [m] mappings grow down from here */
-	uint64_t locked, data;        /* [m] bytes */
-	uint64_t peak_vsize, peak_rss;
-	bool lock_future;             /* [m] */
+	struct ivmap pmas;              /* [p] */
+	struct growth growths[GROWTHS]; /* [p] */
+	unsigned growth_turn;           /* [p] */
+	struct list spare_pmas;         /* [p] for splits that must not fail */
+	unsigned nspares;               /* [p] */
 };
 
 static inline struct vma *vma_of(struct ivnode *n)
@@ -69,55 +130,210 @@ static inline struct pma *pma_of(struct ivnode *n)
 	return n ? ivmap_entry(n, struct pma, node) : NULL;
 }
 
-static inline struct vma *vma_find(struct mm *mm, gva_t addr)
+/* ---- protections ---- */
+
+/* x86: what can be written can be read. */
+static inline int prot_implied(int prot)
+{
+	return prot & MAP_W ? prot | MAP_R : prot;
+}
+
+static inline int pma_effective(int vma_prot, const struct pma *p)
+{
+	int prot = prot_implied(vma_prot) & p->perms;
+
+	return p->need_cow ? prot & ~MAP_W : prot;
+}
+
+static inline bool pma_may_write(const struct pma *p)
+{
+	return (p->perms & MAP_W) && !p->need_cow;
+}
+
+/* ---- vma.c: all with map_lock held, for writing where they change ---- */
+
+static inline struct vma *vma_find(const struct mm *mm, gva_t addr)
 {
 	return vma_of(ivmap_find(&mm->vmas, addr));
 }
 
-static inline bool mm_is_lazy(struct mm *mm)
+/* The first that ends after addr. */
+static inline struct vma *vma_from(const struct mm *mm, gva_t addr)
 {
-	return atomic_load_explicit(&mm->users, memory_order_relaxed) <= 1;
+	return vma_of(ivmap_lower_bound(&mm->vmas, addr));
 }
 
-/* A batch of platform operations, sent when full. */
+static inline struct vma *vma_next(const struct vma *v)
+{
+	return vma_of(ivmap_next(&v->node));
+}
+
+static inline fileoff_t vma_offset(const struct vma *v, gva_t addr)
+{
+	return v->offset + (addr - v->node.start);
+}
+
+/* Whether stores through it reach the mappable. */
+static inline bool vma_is_writable_mapping(const struct vma *v)
+{
+	return (v->flags & VMA_SHARED) && (v->max_prot & MAP_W);
+}
+
+/* A copy of v for [start, end), which lies in it or takes its place elsewhere;
+ * holds its own reference on the mappable. NULL: no memory. */
+struct vma *vma_dup(const struct vma *v, gva_t start, gva_t end, fileoff_t offset);
+struct vma *vma_alloc(void);
+/* Drops the reference on the mappable: not under mm's locks, unless another
+ * vma holds one too. NULL is allowed. */
+void vma_free(struct vma *v);
+void vma_free_list(struct list *removed);
+/* Tells the mappable; to be called before vma_insert(). */
+int vma_announce(struct mm *mm, struct vma *v) MUST_CHECK;
+void vma_renounce(struct mm *mm, struct vma *v);
+/* Puts v into the set and the books; joins nothing. */
+void vma_insert(struct mm *mm, struct vma *v);
+/* Takes it out of both. */
+void vma_remove(struct mm *mm, struct vma *v);
+/* Makes start and end boundaries. -ENOMEM: too many, or no memory; the set
+ * means the same as before. */
+int vma_isolate(struct mm *mm, gva_t start, gva_t end) MUST_CHECK;
+/* Joins what is alike inside [start, end] and across its borders. */
+void vma_join(struct mm *mm, gva_t start, gva_t end);
+/* Takes all vmas of [start, end), whose borders are isolated, out of the set. */
+void vma_remove_range(struct mm *mm, gva_t start, gva_t end, struct list *removed);
+/* To be called when the guest has lost the pages, map_lock still held. */
+void vma_renounce_list(struct mm *mm, struct list *removed);
+bool vma_covers(const struct mm *mm, gva_t start, gva_t end);
+/* Room for a mapping: at the hint if that is free. -ENOMEM. */
+int vma_find_room(const struct mm *mm, gva_t hint, uint64_t size, unsigned map_flags, gva_t *out)
+	MUST_CHECK;
+/* Changes what the books count. */
+void vma_set_prot(struct mm *mm, struct vma *v, int prot);
+void vma_set_lock(struct mm *mm, struct vma *v, enum mlock_mode mode);
+/* Whether size bytes more are within RLIMIT_AS and, for private writable
+ * memory, RLIMIT_DATA. */
+bool vma_may_expand(const struct mm *mm, uint64_t size, bool is_data);
+bool vma_is_data(int prot, unsigned flags);
+/* Whether the guest may map [addr, addr + size) at all. */
+bool mm_range_ok(const struct mm *mm, gva_t addr, uint64_t size);
+
+/* ---- batches (pma.c) ---- */
+
+/*
+ * What the platform must do, collected, and what must be released after it
+ * has. From batch_begin() to batch_end() the active lock is held for writing.
+ */
+#define BATCH_OPS 64
 struct batch {
 	struct mm *mm;
-	struct platform_op ops[64];
 	unsigned count;
-	bool lazy;
-	int result;
+	bool takes;          /* something is taken away: may not be lazy */
+	bool populate;       /* map with the pages present */
+	int err;             /* the first failure of the platform */
+	struct list removed; /* struct pma */
+	struct platform_op ops[BATCH_OPS];
 };
 
-void batch_init(struct batch *b, struct mm *mm, bool lazy);
-void batch_map(struct batch *b, const struct pma *p, gva_t start, gva_t end);
+void batch_begin(struct batch *b, struct mm *mm);
+/* The same for who has locked already. */
+void batch_init(struct batch *b, struct mm *mm);
+/* Applies the rest, unlocks, and drops the references of what was removed.
+ * -ENOMEM: the platform could not map; what it has not mapped will fault. A
+ * dead address space is no error here: its contexts will say so. */
+int batch_end(struct batch *b);
 void batch_unmap(struct batch *b, gva_t start, gva_t end);
-void batch_protect(struct batch *b, gva_t start, gva_t end, int prot);
-int batch_flush(struct batch *b);
 
-/* ---- vma.c (map_lock held for writing) ---- */
-struct vma *vma_alloc(void);
-void vma_free(struct vma *v);
-int vma_isolate(struct mm *mm, gva_t start, gva_t end) MUST_CHECK;
-void vma_merge_range(struct mm *mm, gva_t start, gva_t end);
-int vma_find_room(struct mm *mm, gva_t hint, uint64_t size, unsigned flags, gva_t *out) MUST_CHECK;
-int vma_insert_new(struct mm *mm, struct vma *v) MUST_CHECK;
-void vma_remove(struct mm *mm, struct vma *v);
-bool vma_covers(struct mm *mm, gva_t start, gva_t end);
+/* ---- pma.c: all with active_lock held, for writing where they change ---- */
 
-/* ---- pma.c (active_lock held for writing) ---- */
-int pma_prot(const struct pma *p);
-int pma_fill_locked(struct mm *mm, struct vma *v, gva_t start, gva_t end, gva_t opt_start,
-		    gva_t opt_end, int access, struct batch *b);
-int pma_break_cow_locked(struct mm *mm, struct pma *p, gva_t addr, struct batch *b);
-void pma_drop_locked(struct mm *mm, gva_t start, gva_t end, struct batch *b, struct list *doomed);
-int pma_isolate_locked(struct mm *mm, gva_t start, gva_t end) MUST_CHECK;
+static inline struct pma *pma_find(const struct mm *mm, gva_t addr)
+{
+	return pma_of(ivmap_find(&mm->pmas, addr));
+}
+
+static inline struct pma *pma_from(const struct mm *mm, gva_t addr)
+{
+	return pma_of(ivmap_lower_bound(&mm->pmas, addr));
+}
+
+static inline struct pma *pma_next(const struct pma *p)
+{
+	return pma_of(ivmap_next(&p->node));
+}
+
+static inline uint64_t pma_size(const struct pma *p)
+{
+	return p->node.end - p->node.start;
+}
+
+static inline uint64_t pma_offset(const struct pma *p, gva_t addr)
+{
+	return p->offset + (addr - p->node.start);
+}
+
 struct pma *pma_alloc(void);
 void pma_free(struct pma *p);
-/* Ranges whose references are dropped once the guest cannot reach them. */
-void doomed_put(struct list *doomed);
+/* Fills the mm's spares again, so that pma_isolate_must() cannot fail. */
+int pma_reserve(struct mm *mm) MUST_CHECK;
+int pma_isolate(struct mm *mm, gva_t start, gva_t end) MUST_CHECK;
+/* For those that cannot fail (invalidation): uses the spares. */
+void pma_isolate_must(struct mm *mm, gva_t start, gva_t end);
+void pma_join(struct mm *mm, gva_t start, gva_t end);
+void pma_insert(struct mm *mm, struct pma *p);
+/* Out of the set; unmapped by the batch, released after it. */
+void pma_drop(struct batch *b, struct pma *p);
+/* The same, but the caller maps something else over it in this batch. */
+void pma_supersede(struct batch *b, struct pma *p);
+/* Drops all of [start, end), whose borders are isolated. */
+void pma_drop_range(struct batch *b, gva_t start, gva_t end);
+/* Maps it as its prot says; nothing to do for no access. */
+void pma_map(struct batch *b, struct pma *p);
+/* Maps it again over what the platform may have, around addr. */
+void pma_remap(struct batch *b, struct pma *p, gva_t addr);
+void pma_set_prot(struct batch *b, struct pma *p, int prot);
+/* Addresses of ours for the pages from addr on, at most size bytes; returns
+ * the bytes that blk[] covers, 0 when none can be had. */
+size_t pma_blocks(const struct mm *mm, struct pma *p, gva_t addr, size_t size, int access,
+		  struct block *blk, unsigned max, unsigned *count);
 
-/* Unmaps; map_lock held for writing. */
-int unmap_locked(struct mm *mm, gva_t start, gva_t end);
-int copy_now_locked(struct mm *mm, struct vma *v);
+/* ---- extent.c ---- */
 
-struct mappable *shmem_create(struct memfile *mf, uint64_t size);
+/* size bytes of zeroed offsets for private memory at addr, with one reference.
+ * grows: more will be wanted right behind it. -ENOMEM. */
+int extent_alloc(struct mm *mm, gva_t addr, uint64_t size, enum memfile_kind kind, bool grows,
+		 uint64_t *offset) MUST_CHECK;
+/* Gives back what was put aside. */
+void extent_forget(struct mm *mm);
+
+/* ---- fill.c, cow.c: map_lock held, inside a batch ---- */
+
+#define FILL_MAP 1u   /* the platform maps it too */
+#define FILL_FORCE 2u /* whatever the vma's protection is (ptrace) */
+#define FILL_GROWS 4u /* a heap: neighbouring extents wanted */
+#define FILL_WHOLE 8u /* copy-on-write copies all of the vma at once */
+#define FILL_TRAP 16u /* the guest trapped: map again what seems to be mapped */
+
+/* Makes pmas that allow `access` for all of [start, end), which lies in v.
+ * -ENXIO: past the end of the file (SIGBUS); -ENOMEM. */
+int fill(struct batch *b, struct vma *v, gva_t start, gva_t end, int access, unsigned flags)
+	MUST_CHECK;
+/* What can be had without a fault when v was just made (or made accessible). */
+void fill_eagerly(struct batch *b, struct vma *v, gva_t start, gva_t end, unsigned flags);
+/* p, which must not be written yet, becomes writable at addr. */
+int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags) MUST_CHECK;
+
+/* ---- fault.c ---- */
+
+/* Takes the locks and makes as much of [start, end) present as one vma holds.
+ * code as in mm_fault(). */
+int fault_in(struct mm *mm, gva_t start, gva_t end, int access, unsigned flags, int *code)
+	MUST_CHECK;
+/* MAP_POPULATE, mlock: all of it, as far as possible. Returns the first error
+ * (-ENOMEM, -EFAULT, -ENXIO). => no lock held */
+int mm_populate(struct mm *mm, gva_t start, gva_t end, bool for_write);
+
+/* ---- map.c, unmap.c ---- */
+
+/* Everything but map_lock and the freeing of `removed`. */
+int mm_map_locked(struct mm *mm, const struct mm_map_args *args, uint64_t size, unsigned fill_flags,
+		  struct list *removed, gva_t *out) MUST_CHECK;
+int mm_unmap_locked(struct mm *mm, gva_t start, gva_t end, struct list *removed) MUST_CHECK;

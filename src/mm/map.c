@@ -1,293 +1,282 @@
-/* mmap, munmap, mprotect, brk, stack growth. */
+/*
+ * mmap(2).
+ *
+ *	check the arguments             no lock
+ *	find the address                map_lock, for writing
+ *	limits
+ *	tell the mappable of the new    (may fail; nothing has changed yet)
+ *	cut at the borders              (may fail; nothing has changed yet)
+ *	drop old pages, fill new ones   one batch
+ *	tell the old mappables
+ *	free the old vmas               after map_lock
+ */
 #include "mm/internal.h"
 
-#include <string.h>
+#include "abi/mman.h"
 
-static bool range_ok(struct mm *mm, gva_t addr, uint64_t size)
+#define MAP_TYPE_MASK 0x0fu
+/* Above these bits a MAP_SHARED_VALIDATE says no. */
+#define MAP_KNOWN                                                                                \
+	(MAP_TYPE_MASK | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | \
+	 MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
+	 MAP_HUGETLB | MAP_FIXED_NOREPLACE | ABI_MAP_ABOVE4G)
+
+static bool is_fixed(const struct mm_map_args *args)
 {
-	return addr >= mm->lo && addr < mm->hi && size <= mm->hi - addr;
+	return args->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
 }
 
-/* => map_lock for writing. The guest has lost the range when it returns. */
-int unmap_locked(struct mm *mm, gva_t start, gva_t end)
+static bool is_shared(const struct mm_map_args *args)
 {
-	struct list doomed = LIST_INIT(doomed);
-	struct ivnode *n, *next;
-	struct batch b;
-	int r;
+	return (args->flags & MAP_TYPE_MASK) != MAP_PRIVATE;
+}
 
-	r = vma_isolate(mm, start, end);
-	if (r < 0)
-		return r;
-	batch_init(&b, mm, false);
-	rwlock_write(&mm->active_lock);
-	pma_drop_locked(mm, start, end, &b, &doomed);
-	(void)batch_flush(&b);
-	rwlock_write_unlock(&mm->active_lock);
-	doomed_put(&doomed);
-	for (n = ivmap_lower_bound(&mm->vmas, start); n && n->start < end; n = next) {
-		next = ivmap_next(n);
-		vma_remove(mm, vma_of(n));
+static bool grows_down(const struct mm_map_args *args)
+{
+	return args->grows_down || (args->flags & MAP_GROWSDOWN);
+}
+
+/* ---- checks ---- */
+
+static int check_type(const struct mm_map_args *args)
+{
+	switch (args->flags & MAP_TYPE_MASK) {
+	case MAP_PRIVATE:
+	case MAP_SHARED:
+		break;
+	case MAP_SHARED_VALIDATE:
+		/* Linux has no such type for anonymous memory. */
+		if (!args->mappable)
+			return -EINVAL;
+		if (args->flags & ~(unsigned)MAP_KNOWN)
+			return -EOPNOTSUPP;
+		break;
+	default:
+		return -EINVAL;
 	}
+	return grows_down(args) && (is_shared(args) || args->mappable) ? -EINVAL : 0;
+}
+
+static int check_args(const struct mm *mm, const struct mm_map_args *args, uint64_t size)
+{
+	uint64_t end;
+	int err;
+
+	if (!args->size)
+		return -EINVAL;
+	if (!size || size > mm->hi - mm->lo)
+		return -ENOMEM;
+	if (args->mappable && (args->offset & ~PAGE_MASK))
+		return -EINVAL;
+	if (args->mappable && add_overflow(args->offset, size, &end))
+		return -EOVERFLOW;
+	err = check_type(args);
+	if (err)
+		return err;
+	if (args->mappable && (args->prot & ~args->max_prot & (MAP_R | MAP_W | MAP_X)))
+		return -EACCES;
+	/* Huge pages of the host's are not given out. */
+	return args->flags & MAP_HUGETLB ? -ENOMEM : 0;
+}
+
+static int choose_address(const struct mm *mm, const struct mm_map_args *args, uint64_t size,
+			  gva_t *out)
+{
+	*out = args->addr;
+	if (!is_fixed(args))
+		return vma_find_room(mm, args->addr, size, args->flags, out);
+	if (args->addr >= mm->hi || size > mm->hi - args->addr)
+		return -ENOMEM;
+	if (args->addr & ~PAGE_MASK)
+		return -EINVAL;
+	if (args->addr < mm->lo)
+		return -EPERM; /* mmap_min_addr */
+	if ((args->flags & MAP_FIXED_NOREPLACE) &&
+	    !ivmap_is_gap(&mm->vmas, args->addr, args->addr + size))
+		return -EEXIST;
 	return 0;
 }
 
-/* Maps what can be mapped without a fault. Errors do not matter here: the
- * fault will report them. */
-static void populate_locked(struct mm *mm, struct vma *v)
+/* Bytes of [start, end) that are mapped. */
+static uint64_t mapped_bytes(const struct mm *mm, gva_t start, gva_t end)
 {
-	struct batch b;
-	bool copy = v->mappable && !v->shared && (v->prot & MAP_W) &&
-		    v->node.end - v->node.start <= COPY_AT_MAP;
+	uint64_t sum = 0;
 
-	if (!v->prot || (!v->mappable && v->node.end - v->node.start > EXTENT_MAX))
-		return;
-	batch_init(&b, mm, mm_is_lazy(mm) && !copy);
-	rwlock_write(&mm->active_lock);
-	if (v->mappable)
-		(void)pma_fill_locked(mm, v, v->node.start, v->node.start + PAGE_SIZE, v->node.start,
-				      v->node.end, MAP_R, &b);
-	else
-		(void)pma_fill_locked(mm, v, v->node.start, v->node.end, v->node.start, v->node.end,
-				      MAP_R, &b);
-	if (copy) {
-		b.count = 0; /* map the copies, not what they are made of */
-		for (struct ivnode *n = ivmap_lower_bound(&mm->pmas, v->node.start);
-		     n && n->start < v->node.end; n = ivmap_next(n)) {
-			if (pma_of(n)->cow && pma_break_cow_locked(mm, pma_of(n), n->start, &b) < 0)
-				break;
-			n = ivmap_find(&mm->pmas, n->start);
-		}
-		for (struct ivnode *n = ivmap_lower_bound(&mm->pmas, v->node.start);
-		     n && n->start < v->node.end; n = ivmap_next(n))
-			batch_map(&b, pma_of(n), n->start, n->end);
-	}
-	(void)batch_flush(&b);
-	rwlock_write_unlock(&mm->active_lock);
+	for (struct vma *v = vma_from(mm, start); v && v->node.start < end; v = vma_next(v))
+		sum += MIN(end, v->node.end) - MAX(start, v->node.start);
+	return sum;
 }
 
-static int check_limits(struct mm *mm, const struct mm_map_args *args, uint64_t size)
+static int check_memlock(const struct mm *mm, const struct mm_map_args *args, uint64_t size)
 {
+	uint64_t limit = mm->limits.memlock;
+
+	if ((args->flags & MAP_LOCKED) && !limit)
+		return -EPERM;
+	if (!(args->flags & MAP_LOCKED) && mm->lock_future == MLOCK_MODE_NONE)
+		return 0;
+	return size > limit || mm->books.locked > limit - size ? -EAGAIN : 0;
+}
+
+static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva_t addr,
+			uint64_t size)
+{
+	unsigned flags = (is_shared(args) ? VMA_SHARED : 0) |
+			 (grows_down(args) ? VMA_GROWSDOWN : 0);
+	bool is_data = vma_is_data(args->prot, flags);
+	bool is_private = !is_shared(args) && (args->prot & MAP_W);
+	uint64_t more = size - (is_fixed(args) ? mapped_bytes(mm, addr, addr + size) : 0);
+	struct memfile *mf = mm->env.memfile;
+	int err;
+
+	if (mm->vmas.count >= VMA_COUNT_MAX)
+		return -ENOMEM;
 	if (args->is_kernel)
 		return 0;
-	if (mm->limits.as != ~(uint64_t)0 && mm->vmas.span + size > mm->limits.as)
+	err = check_memlock(mm, args, size);
+	if (err)
+		return err;
+	if (!vma_may_expand(mm, more, is_data))
 		return -ENOMEM;
-	if ((args->flags & MAP_LOCKED) && mm->locked + size > mm->limits.memlock)
-		return -EAGAIN;
+	/* Overcommit, as Linux guesses by default: not more than there is at once. */
+	if (is_private && !(args->flags & MAP_NORESERVE) && size > memfile_limit(mf))
+		return -ENOMEM;
+	return is_private && memfile_over_limit(mf) ? -ENOMEM : 0;
+}
+
+/* ---- the vma ---- */
+
+static unsigned vma_flags(const struct mm_map_args *args)
+{
+	return (is_shared(args) ? VMA_SHARED : 0) | (grows_down(args) ? VMA_GROWSDOWN : 0) |
+	       (args->flags & MAP_NORESERVE ? VMA_NORESERVE : 0);
+}
+
+static int attach_mappable(struct mm *mm, struct vma *v, const struct mm_map_args *args)
+{
+	v->mappable = args->mappable;
+	v->offset = args->mappable ? args->offset : 0;
+	if (v->mappable)
+		v->mappable->ops->get(v->mappable);
+	else if (is_shared(args))
+		return mm_shmem_create(mm->env.memfile, v->node.end - v->node.start,
+				       "/dev/zero (deleted)", &v->mappable);
 	return 0;
 }
 
-static int map_locked(struct mm *mm, const struct mm_map_args *args, uint64_t size, gva_t *out)
+static int make_vma(struct mm *mm, const struct mm_map_args *args, gva_t addr, uint64_t size,
+		    struct vma **out)
 {
-	bool shared = (args->flags & MAP_TYPE) != MAP_PRIVATE;
-	struct mappable *m = args->mappable, *anon = NULL;
-	bool fixed = args->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
-	gva_t addr = args->addr;
-	struct vma *v;
-	int r;
+	struct vma *v = vma_alloc();
+	int err;
 
-	if (fixed) {
-		if (addr & ~PAGE_MASK)
-			return -EINVAL;
-		if (!range_ok(mm, addr, size))
-			return addr < mm->lo && addr + size <= mm->hi && addr + size > addr ? -EPERM : -ENOMEM;
-		if ((args->flags & MAP_FIXED_NOREPLACE) && !ivmap_is_gap(&mm->vmas, addr, addr + size))
-			return -EEXIST;
-	} else {
-		r = vma_find_room(mm, addr, size, args->flags, &addr);
-		if (r < 0)
-			return r;
-	}
-	r = check_limits(mm, args, size);
-	if (r < 0)
-		return r;
-	if (fixed && !ivmap_is_gap(&mm->vmas, addr, addr + size)) {
-		r = unmap_locked(mm, addr, addr + size);
-		if (r < 0)
-			return r;
-	}
-	if (!m && shared) {
-		m = anon = shmem_create(mm->env->memfile, size);
-		if (!m)
-			return -ENOMEM;
-	}
-	v = vma_alloc();
-	if (!v) {
-		if (anon)
-			anon->ops->put(anon);
+	if (!v)
 		return -ENOMEM;
-	}
 	v->node.start = addr;
 	v->node.end = addr + size;
-	v->mappable = m;
-	v->off = m ? (anon ? 0 : args->offset) : 0;
-	v->prot = args->prot & (MAP_R | MAP_W | MAP_X);
-	v->max_prot = args->max_prot ? args->max_prot : MAP_R | MAP_W | MAP_X;
-	v->shared = shared;
-	v->grows_down = args->grows_down || (args->flags & MAP_GROWSDOWN);
-	v->noreserve = args->flags & MAP_NORESERVE;
-	v->locked = (args->flags & MAP_LOCKED) || mm->lock_future;
 	v->name = args->name;
-	if (m && !anon)
-		m->ops->get(m);
-	r = vma_insert_new(mm, v);
-	if (r < 0) {
+	v->prot = args->prot & (MAP_R | MAP_W | MAP_X);
+	v->max_prot = args->mappable ? args->max_prot : MAP_R | MAP_W | MAP_X;
+	v->flags = vma_flags(args);
+	v->lock = args->flags & MAP_LOCKED ? MLOCK_MODE_EAGER : mm->lock_future;
+	err = attach_mappable(mm, v, args);
+	if (!err)
+		err = vma_announce(mm, v);
+	if (err) {
 		vma_free(v);
-		return r;
+		return err;
 	}
-	if (v->locked)
-		mm->locked += size;
-	populate_locked(mm, v);
-	vma_merge_range(mm, addr, addr + size);
+	*out = v;
+	return 0;
+}
+
+/* Makes [start, end) replaceable: no vma and no pma crosses its borders. */
+static int cut(struct mm *mm, gva_t start, gva_t end)
+{
+	struct batch b;
+	int err = vma_isolate(mm, start, end), ended;
+
+	if (err)
+		return err;
+	batch_begin(&b, mm);
+	err = pma_reserve(mm);
+	if (!err)
+		err = pma_isolate(mm, start, end);
+	ended = batch_end(&b);
+	return err ? err : ended;
+}
+
+/* The old pages go, the new ones come, in one batch. */
+static int exchange(struct mm *mm, struct vma *v, struct list *removed, unsigned fill_flags,
+		    bool populate)
+{
+	gva_t start = v->node.start, end = v->node.end;
+	struct batch b;
+
+	batch_begin(&b, mm);
+	pma_drop_range(&b, start, end);
+	vma_remove_range(mm, start, end, removed);
+	vma_insert(mm, v);
+	b.populate = populate;
+	fill_eagerly(&b, v, start, end, fill_flags);
+	return batch_end(&b);
+}
+
+int mm_map_locked(struct mm *mm, const struct mm_map_args *args, uint64_t size, unsigned fill_flags,
+		  struct list *removed, gva_t *out)
+{
+	bool populate = (args->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
+	struct list old = LIST_INIT(old);
+	struct vma *v = NULL;
+	gva_t addr;
+	int err;
+
+	rwlock_assert_write_held(&mm->map_lock);
+	err = choose_address(mm, args, size, &addr);
+	if (!err)
+		err = check_limits(mm, args, addr, size);
+	if (!err)
+		err = make_vma(mm, args, addr, size, &v);
+	if (err)
+		return err;
+	err = cut(mm, addr, addr + size);
+	if (err) {
+		vma_renounce(mm, v);
+		list_push_back(removed, &v->link);
+		vma_join(mm, addr, addr + size);
+		return err;
+	}
+	err = exchange(mm, v, &old, fill_flags, populate);
+	vma_renounce_list(mm, &old);
+	list_splice_back(removed, &old);
+	if (err) {
+		/* The host's limit on mappings. What was there before is gone, as
+		 * in Linux when mmap() fails late. */
+		int undone = mm_unmap_locked(mm, addr, addr + size, removed);
+
+		return undone ? undone : err;
+	}
+	vma_join(mm, addr, addr + size);
 	*out = addr;
 	return 0;
 }
 
 int mm_map(struct mm *mm, const struct mm_map_args *args, gva_t *out)
 {
-	uint64_t size = page_up(args->size);
-	int r;
+	struct list removed = LIST_INIT(removed);
+	uint64_t size = args->size > UINT64_MAX - PAGE_SIZE ? 0 : page_up(args->size);
+	bool populate;
+	int err = check_args(mm, args, size);
 
-	if (args->size == 0)
-		return -EINVAL;
-	if (size == 0 || size > mm->hi - mm->lo)
-		return -ENOMEM;
-	if (args->mappable && ((args->offset & ~PAGE_MASK) || args->offset + size < args->offset))
-		return args->offset & ~PAGE_MASK ? -EINVAL : -EOVERFLOW;
+	if (err)
+		return err;
 	rwlock_write(&mm->map_lock);
-	r = map_locked(mm, args, size, out);
+	err = mm_map_locked(mm, args, size, 0, &removed, out);
+	populate = (args->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE ||
+		   (args->flags & MAP_LOCKED) || mm->lock_future == MLOCK_MODE_EAGER;
 	rwlock_write_unlock(&mm->map_lock);
-	return r;
-}
-
-int mm_unmap(struct mm *mm, gva_t addr, uint64_t size)
-{
-	int r;
-
-	size = page_up(size);
-	if ((addr & ~PAGE_MASK) || !size || addr >= mm->hi || size > mm->hi - addr)
-		return -EINVAL;
-	rwlock_write(&mm->map_lock);
-	r = unmap_locked(mm, addr, addr + size);
-	rwlock_write_unlock(&mm->map_lock);
-	return r;
-}
-
-/* ---- mprotect ---- */
-
-static void protect_pmas_locked(struct mm *mm, gva_t start, gva_t end, int prot, struct batch *b)
-{
-	if (pma_isolate_locked(mm, start, end) < 0)
-		panic("no memory to split a mapping");
-	for (struct ivnode *n = ivmap_lower_bound(&mm->pmas, start); n && n->start < end; n = ivmap_next(n)) {
-		struct pma *p = pma_of(n);
-		int old = pma_prot(p), now;
-
-		p->prot = prot;
-		now = pma_prot(p);
-		if (old == now)
-			continue;
-		if (old == 0)
-			batch_map(b, p, n->start, n->end); /* it was left out */
-		else
-			batch_protect(b, n->start, n->end, now);
-	}
-}
-
-int mm_protect(struct mm *mm, gva_t addr, uint64_t size, int prot)
-{
-	bool grows_down = prot & PROT_GROWSDOWN;
-	gva_t end;
-	struct batch b;
-	int r = 0;
-
-	prot &= ~(PROT_GROWSDOWN | PROT_GROWSUP);
-	size = page_up(size);
-	if ((addr & ~PAGE_MASK) || (prot & ~(MAP_R | MAP_W | MAP_X | 8)))
-		return -EINVAL;
-	if (!size)
-		return 0;
-	if (addr >= mm->hi || size > mm->hi - addr)
-		return -ENOMEM;
-	prot &= MAP_R | MAP_W | MAP_X;
-	end = addr + size;
-	rwlock_write(&mm->map_lock);
-	if (grows_down) {
-		struct vma *v = vma_find(mm, addr);
-
-		if (v && v->grows_down)
-			addr = v->node.start;
-	}
-	batch_init(&b, mm, false);
-	for (gva_t at = addr; at < end;) {
-		struct vma *v = vma_find(mm, at);
-		gva_t stop;
-
-		if (!v) {
-			r = -ENOMEM;
-			break;
-		}
-		if (v->shared && (prot & ~v->max_prot & MAP_W)) {
-			r = -EACCES;
-			break;
-		}
-		stop = MIN(end, v->node.end);
-		r = vma_isolate(mm, at, stop);
-		if (r < 0)
-			break;
-		v = vma_find(mm, at);
-		v->prot = prot;
-		rwlock_write(&mm->active_lock);
-		protect_pmas_locked(mm, at, stop, prot, &b);
-		r = batch_flush(&b);
-		rwlock_write_unlock(&mm->active_lock);
-		if (r < 0)
-			break;
-		if (v->prot && ivmap_is_gap(&mm->pmas, at, stop))
-			populate_locked(mm, v);
-		at = stop;
-	}
-	vma_merge_range(mm, addr, end);
-	rwlock_write_unlock(&mm->map_lock);
-	return r;
-}
-
-/* ---- brk ---- */
-
-void mm_set_brk_start(struct mm *mm, gva_t addr)
-{
-	mm->layout.brk_start = mm->layout.brk = page_up(addr);
-}
-
-static int grow_brk_locked(struct mm *mm, gva_t from, gva_t to)
-{
-	struct mm_map_args args = { .addr = from, .size = to - from, .prot = MAP_R | MAP_W,
-				    .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
-				    .name = "[heap]" };
-	gva_t out;
-
-	if (to - mm->layout.brk_start > mm->limits.data)
-		return -ENOMEM;
-	return map_locked(mm, &args, to - from, &out);
-}
-
-gva_t mm_brk(struct mm *mm, gva_t addr)
-{
-	gva_t old_top, new_top, result;
-	int r = 0;
-
-	rwlock_write(&mm->map_lock);
-	if (addr >= mm->layout.brk_start && addr < mm->hi) {
-		old_top = page_up(mm->layout.brk);
-		new_top = page_up(addr);
-		if (new_top > old_top)
-			r = grow_brk_locked(mm, old_top, new_top);
-		else if (new_top < old_top)
-			r = unmap_locked(mm, new_top, old_top);
-		if (r == 0)
-			mm->layout.brk = addr;
-	}
-	result = mm->layout.brk;
-	rwlock_write_unlock(&mm->map_lock);
-	return result;
+	vma_free_list(&removed);
+	if (!err && populate && args->prot)
+		(void)mm_populate(mm, *out, *out + size, !is_shared(args) && (args->prot & MAP_W));
+	return err;
 }

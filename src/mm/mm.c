@@ -1,83 +1,133 @@
-/* Address spaces: making, copying, emptying, invalidation. */
+/* Address spaces: making, emptying, invalidation; limits and layout. */
 #include "mm/internal.h"
 
 #include <string.h>
 
+#include "base/fault.h"
+#include "base/pool.h"
 #include "host/host.h"
 
-POOL_DEFINE(mm_pool, struct mm);
+static POOL_DEFINE(mm_pool, struct mm);
 
-static struct mm *mm_of_space(struct mapping_space *ms)
-{
-	return container_of(ms, struct mm, space);
-}
+/* Linux's figures for x86-64: bits of page numbers that are random, and how far
+ * below the top mappings begin at the least and at the most. */
+#define STACK_RANDOM_PAGES ((uint64_t)1 << 22)
+#define MMAP_RANDOM_PAGES ((uint64_t)1 << 28)
+#define STACK_ROOM_MIN ((uint64_t)128 << 20)
+
+/* ---- invalidation ---- */
 
 static void mm_invalidate(struct mapping_space *ms, gva_t start, gva_t end, bool invalidate_private)
 {
-	struct mm *mm = mm_of_space(ms);
-	struct list doomed = LIST_INIT(doomed);
+	struct mm *mm = container_of(ms, struct mm, space);
+	struct pma *next;
 	struct batch b;
+	int err;
 
-	batch_init(&b, mm, false);
-	rwlock_write(&mm->active_lock);
-	if (pma_isolate_locked(mm, start, end) < 0)
-		panic("no memory to split a mapping");
-	for (struct ivnode *n = ivmap_lower_bound(&mm->pmas, start), *next; n && n->start < end; n = next) {
-		next = ivmap_next(n);
-		if (!pma_of(n)->is_private || invalidate_private)
-			pma_drop_locked(mm, n->start, n->end, &b, &doomed);
+	batch_begin(&b, mm);
+	pma_isolate_must(mm, start, end);
+	for (struct pma *p = pma_from(mm, start); p && p->node.start < end; p = next) {
+		next = pma_next(p);
+		if (!p->is_private || invalidate_private)
+			pma_drop(&b, p);
 	}
-	(void)batch_flush(&b);
-	rwlock_write_unlock(&mm->active_lock);
-	doomed_put(&doomed);
+	err = pma_reserve(mm);
+	(void)err; /* tried again at the next mapping */
+	err = batch_end(&b);
+	(void)err; /* nothing was mapped */
 }
 
-static const struct mapping_space_ops mm_space_ops = { mm_invalidate };
+static const struct mapping_space_ops space_ops = { .invalidate = mm_invalidate };
 
-static uint64_t random_below(const struct mm_env *env, uint64_t n)
+/* ---- where things go ---- */
+
+static uint64_t random_pages(const struct mm *mm, uint64_t count)
 {
-	uint64_t r = 0;
+	uint64_t r;
 
-	if (env->aslr)
-		host_random(&r, sizeof(r));
-	return r % n;
+	if (!mm->env.aslr)
+		return 0;
+	host_random(&r, sizeof(r));
+	return (r & (count - 1)) * PAGE_SIZE;
 }
 
-static void choose_base(struct mm *mm)
+static void choose_mmap_base(struct mm *mm)
 {
-	uint64_t stack_room = (uint64_t)256 << 20;
+	uint64_t pad = STACK_GUARD_GAP + (mm->env.aslr ? STACK_RANDOM_PAGES * PAGE_SIZE : 0);
+	uint64_t most = mm->hi / 6 * 5, room = most;
 
-	mm->mmap_base = mm->hi - stack_room - random_below(mm->env, (uint64_t)1 << 28) * PAGE_SIZE;
+	if (mm->limits.stack < most - pad)
+		room = MAX(mm->limits.stack + pad, STACK_ROOM_MIN);
+	mm->mmap_base = page_down(mm->hi - room) - random_pages(mm, MMAP_RANDOM_PAGES);
 }
 
-static int mm_alloc(const struct mm_env *env, struct mm **out)
+gva_t mm_choose_stack_top(struct mm *mm)
 {
-	struct mm *mm = pool_alloc(&mm_pool);
-	int r;
+	gva_t top;
 
-	*out = NULL;
-	if (!mm)
-		return -ENOMEM;
-	mm->space.ops = &mm_space_ops;
-	mm->env = env;
+	rwlock_write(&mm->map_lock);
+	choose_mmap_base(mm);
+	top = page_down(mm->hi) - random_pages(mm, STACK_RANDOM_PAGES);
+	rwlock_write_unlock(&mm->map_lock);
+	return top;
+}
+
+/* ---- making and emptying ---- */
+
+/* Guests that are small in a test have no room for Linux's gaps. */
+static void fit_mmap_base(struct mm *mm)
+{
+	if (mm->mmap_base <= mm->lo || mm->mmap_base > mm->hi)
+		mm->mmap_base = page_down(mm->hi);
+}
+
+static void mm_init(struct mm *mm, const struct mm_env *env)
+{
+	mm->space.ops = &space_ops;
 	refcount_init(&mm->refs, 1);
+	mm->env = *env;
 	rwlock_init(&mm->map_lock, LOCK_MM_MAP);
 	rwlock_init(&mm->active_lock, LOCK_MM_ACTIVE);
-	mm->limits = (struct mm_limits){ ~(uint64_t)0, ~(uint64_t)0, 8u << 20, ~(uint64_t)0 };
+	ivmap_init(&mm->vmas);
+	ivmap_init(&mm->pmas);
+	list_init(&mm->spare_pmas);
+	mm->limits = (struct mm_limits){ NO_LIMIT, NO_LIMIT, (uint64_t)8 << 20, NO_LIMIT };
 	platform_guest_range(env->platform, &mm->lo, &mm->hi);
-	choose_base(mm);
-	r = platform_as_create(env->platform, &mm->as);
-	if (r < 0) {
-		pool_free(&mm_pool, mm);
-		return r;
+	choose_mmap_base(mm);
+	fit_mmap_base(mm);
+}
+
+static void free_spares(struct mm *mm)
+{
+	list_for_each_safe(p, tmp, &mm->spare_pmas, struct pma, link) {
+		list_del(&p->link);
+		pma_free(p);
 	}
-	*out = mm;
-	return 0;
+	mm->nspares = 0;
 }
 
 int mm_create(const struct mm_env *env, struct mm **out)
 {
-	return mm_alloc(env, out);
+	struct mm *mm = pool_alloc(&mm_pool);
+	int err;
+
+	*out = NULL;
+	if (!mm)
+		return -ENOMEM;
+	mm_init(mm, env);
+	rwlock_write(&mm->active_lock);
+	err = pma_reserve(mm);
+	rwlock_write_unlock(&mm->active_lock);
+	if (!err)
+		err = FAULT_POINT("mm.create") ? -EAGAIN
+					       : platform_as_create(env->platform, &mm->as);
+	if (err) {
+		free_spares(mm);
+		pool_free(&mm_pool, mm);
+		return err;
+	}
+	*out = mm;
+	return 0;
 }
 
 void mm_get(struct mm *mm)
@@ -85,46 +135,61 @@ void mm_get(struct mm *mm)
 	refcount_get(&mm->refs);
 }
 
-static void drop_all(struct mm *mm)
+/* The platform holds no mapping any more. => map_lock for writing */
+static void drop_everything(struct mm *mm, struct list *removed)
 {
-	struct list doomed = LIST_INIT(doomed);
+	struct batch b;
+	int err;
 
-	rwlock_write(&mm->active_lock);
-	pma_drop_locked(mm, 0, UINT64_MAX, NULL, &doomed);
-	rwlock_write_unlock(&mm->active_lock);
-	doomed_put(&doomed);
-	while (mm->vmas.root)
-		vma_remove(mm, vma_of(ivmap_first(&mm->vmas)));
+	batch_begin(&b, mm);
+	for (struct pma *p = pma_from(mm, 0); p; p = pma_next(p))
+		p->is_mapped = false;
+	pma_drop_range(&b, 0, UINT64_MAX);
+	extent_forget(mm);
+	err = batch_end(&b);
+	ASSERT(err == 0);
+	vma_remove_range(mm, 0, UINT64_MAX, removed);
+	vma_renounce_list(mm, removed);
 }
 
 void mm_put(struct mm *mm)
 {
+	struct list removed = LIST_INIT(removed);
+
 	if (!mm || !refcount_put(&mm->refs))
 		return;
 	/* First nobody can reach the memory, then it is given back. */
 	platform_as_destroy(mm->as);
 	rwlock_write(&mm->map_lock);
-	drop_all(mm);
+	drop_everything(mm, &removed);
 	rwlock_write_unlock(&mm->map_lock);
+	vma_free_list(&removed);
+	free_spares(mm);
 	pool_free(&mm_pool, mm);
 }
 
 int mm_clear(struct mm *mm)
 {
-	int r = platform_as_clear(mm->as);
+	struct list removed = LIST_INIT(removed);
+	int err;
 
-	if (r < 0)
-		return r;
 	rwlock_write(&mm->map_lock);
-	drop_all(mm);
-	memset(&mm->layout, 0, sizeof(mm->layout));
-	mm->locked = mm->data = 0;
-	mm->lock_future = false;
-	mm->peak_vsize = mm->peak_rss = 0;
-	choose_base(mm);
+	err = platform_as_clear(mm->as);
+	if (!err) {
+		drop_everything(mm, &removed);
+		memset(&mm->layout, 0, sizeof(mm->layout));
+		mm->lock_future = MLOCK_MODE_NONE;
+		mm->peak_vsize = 0;
+		atomic_store(&mm->peak_rss, 0);
+		choose_mmap_base(mm);
+		fit_mmap_base(mm);
+	}
 	rwlock_write_unlock(&mm->map_lock);
-	return 0;
+	vma_free_list(&removed);
+	return err;
 }
+
+/* ---- small things ---- */
 
 void mm_user_add(struct mm *mm)
 {
@@ -133,7 +198,9 @@ void mm_user_add(struct mm *mm)
 
 void mm_user_del(struct mm *mm)
 {
-	atomic_fetch_sub(&mm->users, 1);
+	unsigned old = atomic_fetch_sub(&mm->users, 1);
+
+	ASSERT(old);
 }
 
 unsigned mm_users(struct mm *mm)
@@ -160,202 +227,15 @@ void mm_get_layout(struct mm *mm, struct mm_layout *out)
 	rwlock_read_unlock(&mm->map_lock);
 }
 
+/* The break is mm_brk()'s: what is passed in may be older. */
 void mm_set_layout(struct mm *mm, const struct mm_layout *in)
 {
+	struct mm_layout old;
+
 	rwlock_write(&mm->map_lock);
+	old = mm->layout;
 	mm->layout = *in;
+	if (old.brk_start && in->brk_start == old.brk_start)
+		mm->layout.brk = old.brk;
 	rwlock_write_unlock(&mm->map_lock);
-}
-
-gva_t mm_choose_stack_top(struct mm *mm)
-{
-	return mm->hi - random_below(mm->env, (uint64_t)1 << 14) * PAGE_SIZE;
-}
-
-/* ---- fork ---- */
-
-static int fork_vma(struct mm *child, const struct vma *v)
-{
-	struct vma *c = vma_alloc();
-	int r;
-
-	if (!c)
-		return -ENOMEM;
-	*c = *v;
-	memset(&c->node, 0, sizeof(c->node));
-	c->node.start = v->node.start;
-	c->node.end = v->node.end;
-	c->locked = false;
-	if (c->mappable)
-		c->mappable->ops->get(c->mappable);
-	r = vma_insert_new(child, c);
-	if (r < 0)
-		vma_free(c);
-	return r;
-}
-
-/* Private memory becomes copy-on-write on both sides. */
-static int fork_pma(struct mm *child, struct pma *p, struct batch *parent_batch, struct batch *child_batch)
-{
-	struct pma *c = pma_alloc();
-	int old = pma_prot(p), r;
-
-	if (!c)
-		return -ENOMEM;
-	if (p->is_private && !p->cow) {
-		p->cow = true;
-		if (pma_prot(p) != old)
-			batch_protect(parent_batch, p->node.start, p->node.end, pma_prot(p));
-	}
-	*c = *p;
-	memset(&c->node, 0, sizeof(c->node));
-	c->node.start = p->node.start;
-	c->node.end = p->node.end;
-	c->file->ops->incref(c->file, c->offset, c->node.end - c->node.start);
-	r = ivmap_insert(&child->pmas, &c->node);
-	ASSERT(r == 0);
-	batch_map(child_batch, c, c->node.start, c->node.end);
-	return 0;
-}
-
-static int fork_locked(struct mm *mm, struct mm *child)
-{
-	struct batch pb, cb;
-	int r = 0;
-
-	batch_init(&pb, mm, false);
-	batch_init(&cb, child, false);
-	for (struct ivnode *n = ivmap_first(&mm->vmas); n && r == 0; n = ivmap_next(n)) {
-		if (!vma_of(n)->dont_fork)
-			r = fork_vma(child, vma_of(n));
-	}
-	if (r < 0)
-		return r;
-	rwlock_write(&mm->active_lock);
-	rwlock_write(&child->active_lock);
-	for (struct ivnode *n = ivmap_first(&mm->pmas); n && r == 0; n = ivmap_next(n)) {
-		struct vma *v = vma_find(mm, n->start);
-
-		if (v && !v->dont_fork && !v->wipe_on_fork)
-			r = fork_pma(child, pma_of(n), &pb, &cb);
-	}
-	if (r == 0)
-		r = batch_flush(&pb);
-	if (r == 0)
-		r = batch_flush(&cb);
-	rwlock_write_unlock(&child->active_lock);
-	rwlock_write_unlock(&mm->active_lock);
-	return r;
-}
-
-int mm_fork(struct mm *mm, struct mm **out)
-{
-	struct mm *child;
-	int r;
-
-	*out = NULL;
-	r = mm_alloc(mm->env, &child);
-	if (r < 0)
-		return r;
-	/* Nobody else knows the child: while it is made, its locks come second,
-	 * wherever it lies. */
-	child->map_lock.rank = LOCK_MM_MAP2;
-	child->active_lock.rank = LOCK_MM_ACTIVE2;
-	rwlock_write(&mm->map_lock);
-	rwlock_write(&child->map_lock);
-	child->layout = mm->layout;
-	child->limits = mm->limits;
-	child->mmap_base = mm->mmap_base;
-	r = fork_locked(mm, child);
-	rwlock_write_unlock(&child->map_lock);
-	rwlock_write_unlock(&mm->map_lock);
-	child->map_lock.rank = LOCK_MM_MAP;
-	child->active_lock.rank = LOCK_MM_ACTIVE;
-	if (r < 0) {
-		mm_put(child);
-		return r == -ESRCH ? -EAGAIN : r;
-	}
-	*out = child;
-	return 0;
-}
-
-/* ---- figures ---- */
-
-void mm_get_usage(struct mm *mm, struct mm_usage *out)
-{
-	*out = (struct mm_usage){ 0 };
-	rwlock_read(&mm->map_lock);
-	out->vsize = mm->vmas.span;
-	out->peak_vsize = mm->peak_vsize;
-	out->locked = mm->locked;
-	for (struct ivnode *n = ivmap_first(&mm->vmas); n; n = ivmap_next(n)) {
-		struct vma *v = vma_of(n);
-		uint64_t size = n->end - n->start;
-
-		if (v->grows_down)
-			out->stack += size;
-		else if (v->prot & MAP_X)
-			out->text += size;
-		else if (!v->shared && (v->prot & MAP_W))
-			out->data += size;
-	}
-	rwlock_read(&mm->active_lock);
-	for (struct ivnode *n = ivmap_first(&mm->pmas); n; n = ivmap_next(n)) {
-		uint64_t size = n->end - n->start;
-
-		/* What is mapped counts as resident up to an extent's usual
-		 * fill; the host alone knows which pages were touched. */
-		if (pma_of(n)->is_private)
-			out->rss += MIN(size, (uint64_t)1 << 20);
-		else
-			out->rss_file += size;
-	}
-	rwlock_read_unlock(&mm->active_lock);
-	out->rss += out->rss_file;
-	out->peak_rss = mm->peak_rss = MAX(mm->peak_rss, out->rss);
-	rwlock_read_unlock(&mm->map_lock);
-}
-
-bool mm_next_vma(struct mm *mm, gva_t addr, struct mm_vma_info *info)
-{
-	struct vma *v;
-
-	rwlock_read(&mm->map_lock);
-	v = vma_of(ivmap_lower_bound(&mm->vmas, addr));
-	if (v) {
-		memset(info, 0, offsetof(struct mm_vma_info, name) + 1);
-		info->start = v->node.start;
-		info->end = v->node.end;
-		info->prot = v->prot;
-		info->shared = v->shared;
-		info->grows_down = v->grows_down;
-		info->locked = v->locked;
-		if (v->mappable) {
-			info->offset = v->off;
-			v->mappable->ops->describe(v->mappable, info->name, sizeof(info->name), &info->dev,
-						   &info->ino);
-		} else if (v->name) {
-			strcpy(info->name, v->name);
-		}
-		info->rss = info->anon = v->node.end - v->node.start;
-	}
-	rwlock_read_unlock(&mm->map_lock);
-	return v != NULL;
-}
-
-void mm_check(struct mm *mm)
-{
-	rwlock_read(&mm->map_lock);
-	rwlock_read(&mm->active_lock);
-	ivmap_check(&mm->vmas);
-	ivmap_check(&mm->pmas);
-	for (struct ivnode *n = ivmap_first(&mm->pmas); n; n = ivmap_next(n)) {
-		struct vma *v = vma_find(mm, n->start);
-
-		ASSERT(v && v->node.end >= n->end);
-		ASSERT(pma_of(n)->prot == v->prot);
-		ASSERT(!pma_of(n)->is_private || !v->shared);
-	}
-	rwlock_read_unlock(&mm->active_lock);
-	rwlock_read_unlock(&mm->map_lock);
 }

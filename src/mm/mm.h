@@ -56,7 +56,9 @@ void mm_user_del(struct mm *mm);
 unsigned mm_users(struct mm *mm);
 
 /* ---- limits: set by the task layer on creation and on setrlimit ---- */
-struct mm_limits { uint64_t as, data, stack, memlock; }; /* RLIM_INFINITY = ~0 */
+struct mm_limits {
+	uint64_t as, data, stack, memlock;
+}; /* RLIM_INFINITY = ~0 */
 void mm_set_limits(struct mm *mm, const struct mm_limits *lim);
 
 /* ---- mapping calls: arguments as the guest gave them, errors as Linux ---- */
@@ -64,15 +66,15 @@ void mm_set_limits(struct mm *mm, const struct mm_limits *lim);
 struct mm_map_args {
 	gva_t addr;
 	uint64_t size;
-	int prot;        /* PROT_* */
-	unsigned flags;  /* MAP_* as in mmap(2) */
+	int prot;                  /* PROT_* */
+	unsigned flags;            /* MAP_* as in mmap(2) */
 	struct mappable *mappable; /* NULL: anonymous; borrowed (a vma takes its own) */
 	fileoff_t offset;
-	int max_prot;    /* PROT_* that mprotect may ever grant (a file opened
+	int max_prot;     /* PROT_* that mprotect may ever grant (a file opened
 			    read-only may not become shared writable) */
 	const char *name; /* "[stack]", "[heap]", "[vdso]" or NULL; a constant */
 	bool grows_down;
-	bool is_kernel;  /* loader's own: exempt from RLIMIT_AS */
+	bool is_kernel; /* loader's own: exempt from RLIMIT_AS */
 };
 int mm_map(struct mm *mm, const struct mm_map_args *args, gva_t *out) MUST_CHECK;
 int mm_unmap(struct mm *mm, gva_t addr, uint64_t size);
@@ -83,7 +85,7 @@ int mm_advise(struct mm *mm, gva_t addr, uint64_t size, int advice);
 int mm_sync(struct mm *mm, gva_t addr, uint64_t size, int flags);
 int mm_incore(struct mm *mm, gva_t addr, uint64_t size, gva_t vec);
 int mm_lock(struct mm *mm, gva_t addr, uint64_t size, enum mlock_mode mode); /* NONE unlocks */
-int mm_lock_all(struct mm *mm, int flags); /* 0: munlockall */
+int mm_lock_all(struct mm *mm, int flags);                                   /* 0: munlockall */
 /* brk(2): returns the resulting break, as Linux does. */
 gva_t mm_brk(struct mm *mm, gva_t addr);
 /* Where the heap starts: set once by the loader. */
@@ -104,7 +106,9 @@ void mm_set_layout(struct mm *mm, const struct mm_layout *in);
 /* Picks where the stack top and the mmap base go (ASLR). */
 gva_t mm_choose_stack_top(struct mm *mm);
 
-struct mm_usage { uint64_t vsize, rss, rss_file, rss_shared, data, stack, text, locked, peak_vsize, peak_rss; };
+struct mm_usage {
+	uint64_t vsize, rss, rss_file, rss_shared, data, stack, text, locked, peak_vsize, peak_rss;
+};
 void mm_get_usage(struct mm *mm, struct mm_usage *out);
 
 /* One vma, for /proc/[pid]/maps and smaps. */
@@ -119,6 +123,16 @@ struct mm_vma_info {
 };
 /* Fills info with the first vma that ends after addr; false: none. */
 bool mm_next_vma(struct mm *mm, gva_t addr, struct mm_vma_info *info);
+
+/* ---- shared memory objects ---- */
+
+/* An object of size bytes (a page multiple) that reads as zeros, on the memory
+ * file: MAP_SHARED | MAP_ANONYMOUS, SysV shm. name is for /proc/[pid]/maps and
+ * copied. Returns a reference, dropped with ops->put. -ENOMEM. */
+int mm_shmem_create(struct memfile *mf, uint64_t size, const char *name, struct mappable **out)
+	MUST_CHECK;
+/* Bytes of it that hold memory. */
+uint64_t mm_shmem_resident(struct mappable *m);
 
 /* ---- faults ---- */
 
@@ -157,7 +171,8 @@ int mm_import_iovec(struct mm *mm, gva_t iov, unsigned count, struct uio_seg *se
 int mm_load32(struct mm *mm, gva_t addr, uint32_t *out) MUST_CHECK;
 int mm_store32(struct mm *mm, gva_t addr, uint32_t val) MUST_CHECK;
 /* *old receives what was there; the store happened when *old == expected. */
-int mm_cmpxchg32(struct mm *mm, gva_t addr, uint32_t expected, uint32_t desired, uint32_t *old) MUST_CHECK;
+int mm_cmpxchg32(struct mm *mm, gva_t addr, uint32_t expected, uint32_t desired, uint32_t *old)
+	MUST_CHECK;
 int mm_futex_key(struct mm *mm, gva_t addr, bool is_private, struct futex_key *out) MUST_CHECK;
 
 /* Panics when vmas, pmas and their books disagree. O(n); tests. */

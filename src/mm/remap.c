@@ -1,174 +1,274 @@
-/* mremap(2): shrink, grow in place, or move the pmas without copying. */
+/*
+ * mremap(2): shrink, grow in place, or move. A move takes the pmas along, so
+ * no byte is copied whatever the size:
+ *
+ *	old   |== pmas ==|            |  (nothing; or the vma stays, DONTUNMAP)
+ *	new              |== pmas ==|-- growth --|
+ *
+ * The guest loses the old place before it gets the new one, in one batch.
+ */
 #include "mm/internal.h"
 
-#include <string.h>
+#include "abi/mman.h"
 
-/* Moves the pmas of [from, from + size) to `to`, where nothing is mapped. */
-static int move_pmas(struct mm *mm, gva_t from, gva_t to, uint64_t size)
+struct remap {
+	gva_t old_addr, new_addr;
+	uint64_t old_size, new_size;
+	unsigned flags;
+};
+
+/* ---- checks, in Linux's order ---- */
+
+static int check_args(const struct mm *mm, const struct remap *r)
+{
+	bool fixed = r->flags & MREMAP_FIXED, stays = r->flags & MREMAP_DONTUNMAP;
+
+	if (r->flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
+		return -EINVAL;
+	if ((fixed || stays) && !(r->flags & MREMAP_MAYMOVE))
+		return -EINVAL;
+	if (stays && r->old_size != r->new_size)
+		return -EINVAL;
+	if ((r->old_addr & ~PAGE_MASK) || !r->new_size)
+		return -EINVAL;
+	if (!fixed)
+		return 0;
+	if ((r->new_addr & ~PAGE_MASK) || r->new_size > mm->hi ||
+	    r->new_addr > mm->hi - r->new_size)
+		return -EINVAL;
+	if (r->old_addr + r->old_size > r->new_addr && r->new_addr + r->new_size > r->old_addr)
+		return -EINVAL;
+	return r->new_addr < mm->lo ? -EPERM : 0;
+}
+
+/* Whether v may be resized as asked. */
+static int check_vma(const struct mm *mm, const struct vma *v, const struct remap *r)
+{
+	uint64_t more = r->new_size > r->old_size ? r->new_size - r->old_size : 0;
+	uint64_t end;
+
+	if (!r->old_size && !(v->flags & VMA_SHARED))
+		return -EINVAL;
+	if (r->old_size > v->node.end - r->old_addr)
+		return -EFAULT;
+	if (!more)
+		return 0;
+	if (v->mappable && add_overflow(vma_offset(v, r->old_addr), r->new_size, &end))
+		return -EINVAL;
+	if (v->lock != MLOCK_MODE_NONE &&
+	    (more > mm->limits.memlock || mm->books.locked > mm->limits.memlock - more))
+		return -EAGAIN;
+	return vma_may_expand(mm, more, vma_is_data(v->prot, v->flags)) ? 0 : -ENOMEM;
+}
+
+/* ---- in place ---- */
+
+/* Adds [end of v, end of v + more) as a vma of its own, to be joined. */
+static int grow_in_place(struct mm *mm, struct vma *v, uint64_t more)
+{
+	gva_t start = v->node.end, end = start + more;
+	struct vma *tail = vma_dup(v, start, end, vma_offset(v, start));
+	struct batch b;
+	int err;
+
+	if (!tail)
+		return -ENOMEM;
+	err = vma_announce(mm, tail);
+	if (err) {
+		vma_free(tail);
+		return err;
+	}
+	batch_begin(&b, mm);
+	vma_insert(mm, tail);
+	fill_eagerly(&b, tail, start, end, FILL_GROWS);
+	err = batch_end(&b);
+	vma_join(mm, v->node.start, end);
+	(void)err; /* what the platform did not map will fault */
+	return 0;
+}
+
+static bool has_room_behind(const struct mm *mm, const struct vma *v, uint64_t more)
+{
+	const struct vma *next = vma_next(v);
+	gva_t end;
+
+	if (add_overflow(v->node.end, more, &end) || end > mm->hi)
+		return false;
+	if (!next)
+		return true;
+	return end <= next->node.start - (next->flags & VMA_GROWSDOWN ? STACK_GUARD_GAP : 0);
+}
+
+/* ---- moving ---- */
+
+static void move_pmas(struct batch *b, gva_t from, gva_t end, gva_t to)
+{
+	struct pma *next;
+
+	for (struct pma *p = pma_from(b->mm, from); p && p->node.start < end; p = next) {
+		uint64_t size = pma_size(p);
+
+		next = pma_next(p);
+		if (p->is_mapped)
+			batch_unmap(b, p->node.start, p->node.end);
+		ivmap_remove(&b->mm->pmas, &p->node);
+		p->node.start = to + (p->node.start - from);
+		p->node.end = p->node.start + size;
+		p->is_mapped = false;
+		pma_insert(b->mm, p);
+	}
+}
+
+static void map_moved(struct batch *b, gva_t start, gva_t end)
+{
+	for (struct pma *p = pma_from(b->mm, start); p && p->node.start < end; p = pma_next(p))
+		pma_map(b, p);
+}
+
+static int announce_moved(struct mm *mm, struct vma *n, const struct remap *r)
+{
+	if (!n->mappable || r->new_size != r->old_size)
+		return vma_announce(mm, n);
+	return n->mappable->ops->copy_mapping(n->mappable, &mm->space, r->old_addr, n->node.start,
+					      r->new_size, n->offset, vma_is_writable_mapping(n));
+}
+
+/* The pages of [old_addr, old_addr + moved) go to n's place, the old vma is
+ * taken out or stays empty. Cuts are made already. */
+static void move_locked(struct mm *mm, struct vma *n, const struct remap *r, uint64_t moved,
+			struct list *removed)
+{
+	gva_t start = n->node.start, old_end = r->old_addr + r->old_size;
+	struct list gone = LIST_INIT(gone);
+	struct batch b;
+	int err;
+
+	batch_begin(&b, mm);
+	if (moved)
+		move_pmas(&b, r->old_addr, r->old_addr + moved, start);
+	if (r->old_size && !(r->flags & MREMAP_DONTUNMAP)) {
+		pma_drop_range(&b, r->old_addr, old_end);
+		vma_remove_range(mm, r->old_addr, old_end, &gone);
+	}
+	vma_insert(mm, n);
+	map_moved(&b, start, n->node.end);
+	if (r->new_size > moved)
+		fill_eagerly(&b, n, start + moved, n->node.end, FILL_GROWS);
+	err = batch_end(&b);
+	(void)err; /* what the platform did not map will fault */
+	vma_renounce_list(mm, &gone);
+	list_splice_back(removed, &gone);
+}
+
+static int cut_old(struct mm *mm, const struct remap *r)
 {
 	struct batch b;
-	struct ivnode *n, *next;
-	struct list moved = LIST_INIT(moved);
-	int r;
+	int err, ended;
 
-	(void)moved;
-	batch_init(&b, mm, false);
-	rwlock_write(&mm->active_lock);
-	r = pma_isolate_locked(mm, from, from + size);
-	for (n = ivmap_lower_bound(&mm->pmas, from); r == 0 && n && n->start < from + size; n = next) {
-		struct pma *p = pma_of(n);
-		gva_t start = n->start, end = n->end;
-
-		next = ivmap_next(n);
-		batch_unmap(&b, start, end);
-		ivmap_remove(&mm->pmas, n);
-		n->start = to + (start - from);
-		n->end = to + (end - from);
-		r = ivmap_insert(&mm->pmas, n);
-		ASSERT(r == 0);
-		batch_map(&b, p, n->start, n->end);
-		if (to > from && to < from + size)
-			break; /* never: the ranges do not overlap */
-	}
-	if (r == 0)
-		r = batch_flush(&b);
-	rwlock_write_unlock(&mm->active_lock);
-	return r;
+	err = vma_isolate(mm, r->old_addr, r->old_addr + r->old_size);
+	if (err)
+		return err;
+	batch_begin(&b, mm);
+	err = pma_isolate(mm, r->old_addr, r->old_addr + r->old_size);
+	ended = batch_end(&b);
+	return err ? err : ended;
 }
 
-static int move_vma(struct mm *mm, struct vma *v, gva_t from, uint64_t old_size, uint64_t new_size, gva_t to,
-		    bool dont_unmap)
+static int move_vma(struct mm *mm, const struct remap *r, gva_t to, struct list *removed)
 {
-	struct vma *c = vma_alloc();
-	int r;
+	const struct vma *v = vma_find(mm, r->old_addr);
+	struct vma *n = vma_dup(v, to, to + r->new_size, vma_offset(v, r->old_addr));
+	uint64_t moved = MIN(r->old_size, r->new_size);
+	int err;
 
-	if (!c)
+	if (!n)
 		return -ENOMEM;
-	*c = *v;
-	memset(&c->node, 0, sizeof(c->node));
-	c->node.start = to;
-	c->node.end = to + new_size;
-	c->off = v->off + (from - v->node.start);
-	if (c->mappable)
-		c->mappable->ops->get(c->mappable);
-	r = vma_insert_new(mm, c);
-	if (r < 0) {
-		vma_free(c);
-		return r;
+	err = r->old_size ? cut_old(mm, r) : 0;
+	if (!err)
+		err = announce_moved(mm, n, r);
+	if (err) {
+		list_push_back(removed, &n->link);
+		return err;
 	}
-	if (c->locked)
-		mm->locked += new_size;
-	r = move_pmas(mm, from, to, MIN(old_size, new_size));
-	if (r == 0 && !dont_unmap)
-		r = unmap_locked(mm, from, from + old_size);
-	return r;
+	move_locked(mm, n, r, moved, removed);
+	if (r->flags & MREMAP_DONTUNMAP)
+		vma_set_lock(mm, vma_find(mm, r->old_addr), MLOCK_MODE_NONE);
+	vma_join(mm, r->old_addr, r->old_addr + r->old_size);
+	vma_join(mm, to, to + r->new_size);
+	return 0;
 }
 
-/* The vma may grow where it is when nothing follows. */
-static bool grow_in_place(struct mm *mm, struct vma *v, uint64_t more)
+static int choose_target(struct mm *mm, const struct remap *r, struct list *removed, gva_t *out)
 {
-	gva_t end = v->node.end;
-
-	if (more > mm->hi - end || !ivmap_is_gap(&mm->vmas, end, end + more))
-		return false;
-	if (v->mappable &&
-	    v->mappable->ops->add_mapping(v->mappable, &mm->space, end, more,
-					  v->off + (end - v->node.start),
-					  v->shared && (v->max_prot & MAP_W)) < 0)
-		return false;
-	ivmap_resize(&mm->vmas, &v->node, v->node.start, end + more);
-	if (v->locked)
-		mm->locked += more;
-	mm->peak_vsize = MAX(mm->peak_vsize, mm->vmas.span);
-	return true;
+	*out = r->new_addr;
+	if (r->flags & MREMAP_FIXED)
+		return mm_unmap_locked(mm, r->new_addr, r->new_addr + r->new_size, removed);
+	/* DONTUNMAP takes the new address as a hint. */
+	return vma_find_room(mm, r->flags & MREMAP_DONTUNMAP ? r->new_addr : 0, r->new_size, 0,
+			     out);
 }
 
-static int remap_locked(struct mm *mm, gva_t old_addr, uint64_t old_size, uint64_t new_size, unsigned flags,
-			gva_t new_addr, gva_t *out)
-{
-	struct vma *v = vma_find(mm, old_addr);
-	bool dont_unmap = flags & MREMAP_DONTUNMAP;
-	gva_t to = 0;
-	int r;
+/* ---- the call ---- */
 
+static int remap_locked(struct mm *mm, struct remap *r, struct list *removed, gva_t *out)
+{
+	bool must_move = r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+	struct vma *v = vma_find(mm, r->old_addr);
+	int err;
+
+	*out = r->old_addr;
 	if (!v)
 		return -EFAULT;
-	if (flags & MREMAP_FIXED) {
-		r = unmap_locked(mm, new_addr, new_addr + new_size);
-		if (r < 0)
-			return r;
-		v = vma_find(mm, old_addr);
-		if (!v)
-			return -EFAULT;
-	}
-	if (old_size == 0) {
-		/* A second mapping of shared memory. */
-		if (!v->shared)
-			return -EINVAL;
-	} else if (old_size > v->node.end - old_addr) {
-		return -EFAULT;
-	}
-	if (!(flags & MREMAP_FIXED) && !dont_unmap && old_size) {
-		if (new_size <= old_size) {
-			*out = old_addr;
-			return new_size < old_size ? unmap_locked(mm, old_addr + new_size, old_addr + old_size) : 0;
-		}
-		if (mm->limits.as != ~(uint64_t)0 && mm->vmas.span + (new_size - old_size) > mm->limits.as)
-			return -ENOMEM;
-		if (old_addr + old_size == v->node.end && grow_in_place(mm, v, new_size - old_size)) {
-			*out = old_addr;
+	if (!must_move && r->old_size >= r->new_size && r->old_size) {
+		if (r->old_size == r->new_size)
 			return 0;
-		}
+		return mm_unmap_locked(mm, r->old_addr + r->new_size, r->old_addr + r->old_size,
+				       removed);
 	}
-	if (!(flags & MREMAP_MAYMOVE))
+	err = check_vma(mm, v, r);
+	if (err)
+		return err;
+	if (must_move && r->old_size > r->new_size) {
+		err = mm_unmap_locked(mm, r->old_addr + r->new_size, r->old_addr + r->old_size,
+				      removed);
+		if (err)
+			return err;
+		r->old_size = r->new_size;
+	}
+	if (!must_move && r->old_size == v->node.end - r->old_addr &&
+	    has_room_behind(mm, v, r->new_size - r->old_size))
+		return grow_in_place(mm, v, r->new_size - r->old_size);
+	if (!(r->flags & MREMAP_MAYMOVE))
 		return -ENOMEM;
-	if (new_size < old_size) {
-		r = unmap_locked(mm, old_addr + new_size, old_addr + old_size);
-		if (r < 0)
-			return r;
-		old_size = new_size;
-		v = vma_find(mm, old_addr);
-	}
-	to = new_addr;
-	if (!(flags & MREMAP_FIXED)) {
-		r = vma_find_room(mm, dont_unmap ? new_addr : 0, new_size, 0, &to);
-		if (r < 0)
-			return r;
-	}
-	*out = to;
-	if (old_size == 0) {
-		r = move_vma(mm, v, old_addr, 0, new_size, to, true);
-		return r;
-	}
-	return move_vma(mm, v, old_addr, old_size, new_size, to, dont_unmap);
+	err = choose_target(mm, r, removed, out);
+	return err ? err : move_vma(mm, r, *out, removed);
 }
 
 int mm_remap(struct mm *mm, gva_t old_addr, uint64_t old_size, uint64_t new_size, unsigned flags,
 	     gva_t new_addr, gva_t *out)
 {
-	int r;
+	struct remap r = { old_addr, new_addr, page_up(old_size), page_up(new_size), flags };
+	struct list removed = LIST_INIT(removed);
+	bool populate = false;
+	int err;
 
-	old_size = page_up(old_size);
-	new_size = page_up(new_size);
-	if (flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
-		return -EINVAL;
-	if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE))
-		return -EINVAL;
-	if ((flags & MREMAP_DONTUNMAP) && old_size != new_size)
-		return -EINVAL;
-	if ((old_addr & ~PAGE_MASK) || !new_size)
-		return -EINVAL;
-	if (new_size > mm->hi || old_addr >= mm->hi || old_size > mm->hi - old_addr)
-		return -EINVAL;
-	if (flags & MREMAP_FIXED) {
-		if ((new_addr & ~PAGE_MASK) || new_addr < mm->lo || new_addr >= mm->hi ||
-		    new_size > mm->hi - new_addr)
-			return -EINVAL;
-		if (new_addr < old_addr + old_size && old_addr < new_addr + new_size)
-			return -EINVAL;
-	}
+	if (old_size > mm->hi || old_addr > mm->hi)
+		return flags & ~7u || old_addr & ~PAGE_MASK ? -EINVAL : -EFAULT;
+	err = check_args(mm, &r);
+	if (err)
+		return err;
+	if (r.new_size > mm->hi)
+		return -ENOMEM;
 	rwlock_write(&mm->map_lock);
-	r = remap_locked(mm, old_addr, old_size, new_size, flags, new_addr, out);
+	err = remap_locked(mm, &r, &removed, out);
+	if (!err && r.new_size > r.old_size) {
+		const struct vma *v = vma_find(mm, *out);
+
+		populate = v && v->lock == MLOCK_MODE_EAGER;
+	}
 	rwlock_write_unlock(&mm->map_lock);
-	return r;
+	vma_free_list(&removed);
+	if (populate)
+		(void)mm_populate(mm, *out, *out + r.new_size, true);
+	return err;
 }

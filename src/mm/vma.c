@@ -1,160 +1,292 @@
-/* The vma set: splitting, merging, finding room. */
+/*
+ * The vma set: what the guest asked for.
+ *
+ * Every change of the address space cuts the set at the borders of its range
+ * first (vma_isolate), so that it then deals with whole vmas, and joins what
+ * became alike afterwards (vma_join). A cut alone changes no meaning, so a
+ * failure after it needs no undoing.
+ *
+ * The life of a vma with a mappable:
+ *
+ *	vma_announce() -> vma_insert() -> ... -> vma_remove()
+ *	    -> the guest loses the pages -> vma_renounce() -> vma_free()
+ *
+ * A mappable is told of the mapping before the first page can be translated
+ * and hears of its end when no page is left. Cuts and joins are not its
+ * business: it counts bytes.
+ */
 #include "mm/internal.h"
 
-#include <string.h>
+#include <sys/mman.h>
 
-POOL_DEFINE(vma_pool, struct vma);
+#include "base/pool.h"
+
+static POOL_DEFINE(vma_pool, struct vma);
+
+/* Where MAP_32BIT goes. */
+#define LOW_START 0x40000000u
+#define LOW_END 0x80000000u
 
 struct vma *vma_alloc(void)
 {
-	return pool_alloc(&vma_pool);
+	struct vma *v = pool_alloc(&vma_pool);
+
+	if (v)
+		list_init(&v->link);
+	return v;
+}
+
+struct vma *vma_dup(const struct vma *v, gva_t start, gva_t end, fileoff_t offset)
+{
+	struct vma *d = vma_alloc();
+
+	if (!d)
+		return NULL;
+	d->node.start = start;
+	d->node.end = end;
+	d->mappable = v->mappable;
+	d->offset = v->mappable ? offset : 0;
+	d->name = v->name;
+	d->prot = v->prot;
+	d->max_prot = v->max_prot;
+	d->flags = v->flags;
+	d->lock = v->lock;
+	if (d->mappable)
+		d->mappable->ops->get(d->mappable);
+	return d;
 }
 
 void vma_free(struct vma *v)
 {
-	if (v->mappable)
+	if (v && v->mappable)
 		v->mappable->ops->put(v->mappable);
 	pool_free(&vma_pool, v);
 }
 
-static bool vma_writable_mapping(const struct vma *v)
+void vma_free_list(struct list *removed)
 {
-	return v->shared && (v->max_prot & MAP_W);
-}
-
-static int vma_split(struct mm *mm, struct vma *v, gva_t at)
-{
-	struct vma *back = vma_alloc();
-	uint64_t delta = at - v->node.start;
-
-	if (!back)
-		return -ENOMEM;
-	*back = *v;
-	memset(&back->node, 0, sizeof(back->node));
-	if (back->mappable)
-		back->mappable->ops->get(back->mappable);
-	back->off += delta;
-	ivmap_split(&mm->vmas, &v->node, at, &back->node);
-	return 0;
-}
-
-/* Makes start and end boundaries between vmas. */
-int vma_isolate(struct mm *mm, gva_t start, gva_t end)
-{
-	struct vma *v = vma_find(mm, start);
-	int r = 0;
-
-	if (v && v->node.start < start)
-		r = vma_split(mm, v, start);
-	if (r < 0)
-		return r;
-	v = vma_find(mm, end);
-	if (v && v->node.start < end)
-		r = vma_split(mm, v, end);
-	return r;
-}
-
-static bool may_merge(const struct vma *a, const struct vma *b)
-{
-	return a->node.end == b->node.start && a->mappable == b->mappable && a->prot == b->prot &&
-	       a->max_prot == b->max_prot && a->shared == b->shared && a->grows_down == b->grows_down &&
-	       a->locked == b->locked && a->noreserve == b->noreserve && a->dont_fork == b->dont_fork &&
-	       a->wipe_on_fork == b->wipe_on_fork && a->name == b->name &&
-	       (!a->mappable || a->off + (a->node.end - a->node.start) == b->off);
-}
-
-/* Merges what can be merged inside [start, end] and across both borders. */
-void vma_merge_range(struct mm *mm, gva_t start, gva_t end)
-{
-	struct ivnode *n = ivmap_lower_bound(&mm->vmas, start ? start - 1 : 0);
-
-	while (n) {
-		struct ivnode *next = ivmap_next(n);
-
-		if (!next || next->start > end)
-			break;
-		if (may_merge(vma_of(n), vma_of(next))) {
-			ivmap_merge(&mm->vmas, n, next);
-			vma_free(vma_of(next));
-		} else {
-			n = next;
-		}
+	list_for_each_safe(v, tmp, removed, struct vma, link) {
+		list_del(&v->link);
+		vma_free(v);
 	}
 }
 
-int vma_insert_new(struct mm *mm, struct vma *v)
+/* ---- the mappable ---- */
+
+int vma_announce(struct mm *mm, struct vma *v)
+{
+	if (!v->mappable)
+		return 0;
+	return v->mappable->ops->add_mapping(v->mappable, &mm->space, v->node.start,
+					     v->node.end - v->node.start, v->offset,
+					     vma_is_writable_mapping(v));
+}
+
+void vma_renounce(struct mm *mm, struct vma *v)
+{
+	if (v->mappable)
+		v->mappable->ops->remove_mapping(v->mappable, &mm->space, v->node.start,
+						 v->node.end - v->node.start, v->offset,
+						 vma_is_writable_mapping(v));
+}
+
+void vma_renounce_list(struct mm *mm, struct list *removed)
+{
+	list_for_each(v, removed, struct vma, link)
+		vma_renounce(mm, v);
+}
+
+/* ---- books ---- */
+
+bool vma_is_data(int prot, unsigned flags)
+{
+	return (prot & MAP_W) && !(flags & (VMA_SHARED | VMA_GROWSDOWN));
+}
+
+static void count(struct mm *mm, const struct vma *v, bool add)
 {
 	uint64_t size = v->node.end - v->node.start;
-	int r = 0;
+	uint64_t delta = add ? size : 0 - size;
 
-	if (v->mappable)
-		r = v->mappable->ops->add_mapping(v->mappable, &mm->space, v->node.start, size, v->off,
-						  vma_writable_mapping(v));
-	if (r < 0)
-		return r;
-	r = ivmap_insert(&mm->vmas, &v->node);
-	ASSERT(r == 0);
+	if (v->lock != MLOCK_MODE_NONE)
+		mm->books.locked += delta;
+	if (vma_is_data(v->prot, v->flags))
+		mm->books.data += delta;
+	if (v->flags & VMA_GROWSDOWN)
+		mm->books.stack += delta;
+	else if ((v->prot & (MAP_X | MAP_W)) == MAP_X)
+		mm->books.text += delta;
+}
+
+void vma_set_prot(struct mm *mm, struct vma *v, int prot)
+{
+	count(mm, v, false);
+	v->prot = prot;
+	count(mm, v, true);
+}
+
+void vma_set_lock(struct mm *mm, struct vma *v, enum mlock_mode mode)
+{
+	count(mm, v, false);
+	v->lock = mode;
+	count(mm, v, true);
+}
+
+bool vma_may_expand(const struct mm *mm, uint64_t size, bool is_data)
+{
+	if (size > mm->limits.as || mm->vmas.span > mm->limits.as - size)
+		return false;
+	return !is_data || mm->limits.data == NO_LIMIT ||
+	       (size <= mm->limits.data && mm->books.data <= mm->limits.data - size);
+}
+
+/* ---- the set ---- */
+
+void vma_insert(struct mm *mm, struct vma *v)
+{
+	int err = ivmap_insert(&mm->vmas, &v->node);
+
+	ASSERT(err == 0);
+	count(mm, v, true);
 	mm->peak_vsize = MAX(mm->peak_vsize, mm->vmas.span);
-	return 0;
 }
 
 void vma_remove(struct mm *mm, struct vma *v)
 {
-	uint64_t size = v->node.end - v->node.start;
-
+	count(mm, v, false);
 	ivmap_remove(&mm->vmas, &v->node);
-	if (v->locked)
-		mm->locked -= size;
-	if (v->mappable)
-		v->mappable->ops->remove_mapping(v->mappable, &mm->space, v->node.start, size, v->off,
-						 vma_writable_mapping(v));
-	vma_free(v);
 }
 
-bool vma_covers(struct mm *mm, gva_t start, gva_t end)
+void vma_remove_range(struct mm *mm, gva_t start, gva_t end, struct list *removed)
 {
-	while (start < end) {
-		struct vma *v = vma_find(mm, start);
+	struct vma *next;
 
-		if (!v)
+	for (struct vma *v = vma_from(mm, start); v && v->node.start < end; v = next) {
+		ASSERT(v->node.start >= start && v->node.end <= end);
+		next = vma_next(v);
+		vma_remove(mm, v);
+		list_push_back(removed, &v->link);
+	}
+}
+
+static int split_at(struct mm *mm, gva_t at)
+{
+	struct vma *v = vma_find(mm, at), *back;
+
+	if (!v || v->node.start == at)
+		return 0;
+	if (mm->vmas.count >= VMA_COUNT_MAX)
+		return -ENOMEM;
+	back = vma_dup(v, at, v->node.end, vma_offset(v, at));
+	if (!back)
+		return -ENOMEM;
+	ivmap_split(&mm->vmas, &v->node, at, &back->node);
+	return 0;
+}
+
+int vma_isolate(struct mm *mm, gva_t start, gva_t end)
+{
+	int err;
+
+	rwlock_assert_write_held(&mm->map_lock);
+	err = split_at(mm, start);
+	return err ? err : split_at(mm, end);
+}
+
+static bool are_alike(const struct vma *a, const struct vma *b)
+{
+	return a->node.end == b->node.start && a->mappable == b->mappable && a->prot == b->prot &&
+	       a->max_prot == b->max_prot && a->flags == b->flags && a->lock == b->lock &&
+	       a->name == b->name && (!a->mappable || vma_offset(a, b->node.start) == b->offset);
+}
+
+void vma_join(struct mm *mm, gva_t start, gva_t end)
+{
+	struct vma *v = vma_from(mm, start ? start - 1 : 0);
+
+	while (v && v->node.start <= end) {
+		struct vma *next = vma_next(v);
+
+		if (next && are_alike(v, next)) {
+			ivmap_merge(&mm->vmas, &v->node, &next->node);
+			vma_free(next); /* v holds a reference too */
+		} else {
+			v = next;
+		}
+	}
+}
+
+bool vma_covers(const struct mm *mm, gva_t start, gva_t end)
+{
+	for (const struct vma *v = vma_find(mm, start); v; v = vma_next(v)) {
+		if (v->node.start > start)
 			return false;
+		if (v->node.end >= end)
+			return true;
 		start = v->node.end;
 	}
-	return true;
+	return false;
 }
 
-/* Room must not touch the guard gap below a stack that may still grow. */
-static bool range_is_free(struct mm *mm, gva_t start, gva_t end)
-{
-	struct ivnode *n = ivmap_lower_bound(&mm->vmas, start);
+/* ---- room ---- */
 
-	if (!n)
-		return true;
-	if (n->start < end)
-		return false;
-	return !(vma_of(n)->grows_down && n->start - end < STACK_GUARD);
+bool mm_range_ok(const struct mm *mm, gva_t addr, uint64_t size)
+{
+	return addr >= mm->lo && addr < mm->hi && size <= mm->hi - addr;
 }
 
-int vma_find_room(struct mm *mm, gva_t hint, uint64_t size, unsigned flags, gva_t *out)
+/* Where a new mapping above which v lies must end. */
+static gva_t end_below(const struct vma *v)
 {
-	uint64_t align = size >= ((uint64_t)2 << 20) ? (uint64_t)2 << 20 : PAGE_SIZE;
-	int r;
+	if (!(v->flags & VMA_GROWSDOWN))
+		return v->node.start;
+	return v->node.start > STACK_GUARD_GAP ? v->node.start - STACK_GUARD_GAP : 0;
+}
 
-	hint = page_down(hint);
-	if (hint >= mm->lo && hint < mm->hi && size <= mm->hi - hint && range_is_free(mm, hint, hint + size)) {
+static bool is_free(const struct mm *mm, gva_t addr, uint64_t size)
+{
+	const struct vma *v = vma_from(mm, addr);
+
+	return !v || (addr < end_below(v) && size <= end_below(v) - addr);
+}
+
+/* The highest room in [lo, hi) that keeps its distance from stacks above it. */
+static int room_down(const struct mm *mm, gva_t lo, gva_t hi, uint64_t size, gva_t *out)
+{
+	while (hi > lo && ivmap_gap_down(&mm->vmas, lo, hi, size, PAGE_SIZE, out) == 0) {
+		const struct vma *v = vma_from(mm, *out);
+
+		if (!v || *out + size <= end_below(v))
+			return 0;
+		hi = MIN(hi - PAGE_SIZE, end_below(v));
+	}
+	return -ENOMEM;
+}
+
+static int room_up(const struct mm *mm, gva_t lo, gva_t hi, uint64_t size, gva_t *out)
+{
+	while (hi > lo && ivmap_gap_up(&mm->vmas, lo, hi, size, PAGE_SIZE, out) == 0) {
+		const struct vma *v = vma_from(mm, *out);
+
+		if (!v || *out + size <= end_below(v))
+			return 0;
+		lo = v->node.end;
+	}
+	return -ENOMEM;
+}
+
+int vma_find_room(const struct mm *mm, gva_t hint, uint64_t size, unsigned map_flags, gva_t *out)
+{
+	gva_t low_end = MIN(mm->hi, (gva_t)LOW_END);
+
+	if (map_flags & MAP_32BIT)
+		return room_up(mm, MAX(mm->lo, (gva_t)LOW_START), low_end, size, out);
+	hint = hint > UINT64_MAX - PAGE_SIZE ? 0 : page_up(hint);
+	if (hint && mm_range_ok(mm, hint, size) && is_free(mm, hint, size)) {
 		*out = hint;
 		return 0;
 	}
-	if (flags & MAP_32BIT) {
-		r = ivmap_gap_up(&mm->vmas, 0x40000000, 0x80000000, size, PAGE_SIZE, out);
-		return r;
-	}
-	/* Aligned where large, so that both page tables can use huge pages;
-	 * lengths that are no multiple of it take the plain way. */
-	if (size % align)
-		align = PAGE_SIZE;
-	r = ivmap_gap_down(&mm->vmas, mm->lo, mm->mmap_base, size, align, out);
-	if (r < 0)
-		r = ivmap_gap_up(&mm->vmas, mm->mmap_base, mm->hi, size, PAGE_SIZE, out);
-	return r;
+	if (room_down(mm, mm->lo, mm->mmap_base, size, out) == 0)
+		return 0;
+	return room_up(mm, mm->lo, mm->hi, size, out);
 }

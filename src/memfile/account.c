@@ -1,0 +1,86 @@
+/*
+ * How much the memory file holds: by kind (what was handed out), and in truth
+ * (what the host has given, which it alone knows). Nothing here walks ranges.
+ */
+#include "memfile/internal.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* mincore() at a time. */
+#define INCORE_STEP ((uint64_t)64 << 20)
+
+static uint64_t used_now(struct memfile *mf)
+{
+	struct stat st;
+	uint64_t used, peak;
+
+	if (host_fstat(mf->fd, &st) < 0)
+		return 0;
+	used = (uint64_t)st.st_blocks * 512;
+	peak = atomic_load_explicit(&mf->peak, memory_order_relaxed);
+	while (used > peak && !atomic_compare_exchange_weak(&mf->peak, &peak, used))
+		;
+	return used;
+}
+
+uint64_t memfile_limit(const struct memfile *mf)
+{
+	return mf->limit;
+}
+
+bool memfile_over_limit(struct memfile *mf)
+{
+	uint64_t total;
+
+	mutex_lock(&mf->lock);
+	total = mf->dirty_bytes;
+	for (int i = 0; i < MEMFILE_KINDS; i++)
+		total += mf->allocated[i];
+	mutex_unlock(&mf->lock);
+	/* Not even all that was handed out could exceed it. */
+	return total > mf->limit && used_now(mf) > mf->limit;
+}
+
+void memfile_get_stats(struct memfile *mf, struct memfile_stats *out)
+{
+	out->used = used_now(mf);
+	out->peak = atomic_load(&mf->peak);
+	mutex_lock(&mf->lock);
+	for (int i = 0; i < MEMFILE_KINDS; i++)
+		out->allocated[i] = mf->allocated[i];
+	mutex_unlock(&mf->lock);
+}
+
+/* The host's own list of data and holes: one call for each change. */
+uint64_t memfile_resident(const struct memfile *mf, uint64_t offset, uint64_t size)
+{
+	uint64_t end = offset + size, sum = 0;
+
+	while (offset < end) {
+		int64_t data = host_lseek(mf->fd, (int64_t)offset, SEEK_DATA), hole;
+
+		if (data < 0 || (uint64_t)data >= end)
+			break;
+		hole = host_lseek(mf->fd, data, SEEK_HOLE);
+		if (hole < 0)
+			break;
+		offset = MIN((uint64_t)hole, end);
+		sum += offset - (uint64_t)data;
+	}
+	return sum;
+}
+
+void memfile_incore(const struct memfile *mf, uint64_t offset, uint64_t size, unsigned char *vec)
+{
+	while (size) {
+		uint64_t step = MIN(size, INCORE_STEP);
+
+		if (host_mincore(memfile_addr(mf, offset), step, vec) < 0)
+			__builtin_memset(vec, 1, step / PAGE_SIZE);
+		offset += step;
+		size -= step;
+		vec += step / PAGE_SIZE;
+	}
+}

@@ -1,0 +1,162 @@
+/*
+ * Copy-on-write.
+ *
+ * Two kinds of pages must not be written in place: a mappable's pages in a
+ * private vma, and private pages that a fork may have shared (need_cow). The
+ * second may turn out to be ours alone again, because the other side copied
+ * them or is gone: the memory file's reference counts tell, and no lock of
+ * other address spaces is needed, since only a holder can make new references.
+ *
+ *	all of the pma exclusive       writable again as it is
+ *	the window exclusive           the window writable again
+ *	else                           the window is copied
+ *
+ * The window is the aligned 64 KiB around the address, cut to the pma. When the
+ * source ends within it (a file that was truncated), what lies before is kept;
+ * when the page itself is gone, the write is SIGBUS.
+ */
+#include "mm/internal.h"
+
+struct window {
+	gva_t lo, hi;
+};
+
+static struct window window_at(const struct vma *v, const struct pma *p, gva_t addr, uint64_t size)
+{
+	gva_t at = addr & ~(size - 1);
+
+	return (struct window){ MAX(MAX(at, p->node.start), v->node.start),
+				MIN(MIN(at + size, p->node.end), v->node.end) };
+}
+
+static void write_again(struct batch *b, const struct vma *v, struct pma *p)
+{
+	p->need_cow = false;
+	pma_set_prot(b, p, pma_effective(v->prot, p));
+}
+
+/* Tries to do without a copy. 1: done, 0: a copy is needed. */
+static int take_back(struct batch *b, const struct vma *v, struct pma *p, struct window w)
+{
+	struct memfile *mf = b->mm->env.memfile;
+	struct window whole = window_at(v, p, p->node.start, (uint64_t)1 << 63);
+	int err;
+
+	if (!p->is_private)
+		return 0;
+	if (memfile_is_exclusive(mf, pma_offset(p, whole.lo), whole.hi - whole.lo))
+		w = whole;
+	else if (!memfile_is_exclusive(mf, pma_offset(p, w.lo), w.hi - w.lo))
+		return 0;
+	err = pma_isolate(b->mm, w.lo, w.hi);
+	if (err)
+		return err;
+	write_again(b, v, pma_find(b->mm, w.lo));
+	return 1;
+}
+
+/* Copies [w.lo, w.hi) of p to the memory file; returns the whole pages that
+ * could be read, in bytes. */
+static uint64_t copy_pages(struct mm *mm, struct pma *p, struct window w, uint64_t to)
+{
+	uint64_t done = 0, size = w.hi - w.lo;
+
+	while (done < size) {
+		struct block src[4],
+			dst = { memfile_addr(mm->env.memfile, to + done), size - done };
+		unsigned count;
+		size_t have = pma_blocks(mm, p, w.lo + done, size - done, MAP_R, src, 4, &count);
+		size_t copied = block_copy(&dst, 1, src, count);
+
+		done += copied;
+		if (!have || copied < have)
+			break;
+	}
+	return page_down(done);
+}
+
+/* Where the copy goes. Behind the last copy if that was just below, so that a
+ * run of copies is one mapping. */
+static int copy_target(struct mm *mm, const struct vma *v, struct window w, uint64_t *offset)
+{
+	const struct pma *below = w.lo ? pma_find(mm, w.lo - 1) : NULL;
+	bool is_run = below && below->is_private && !below->need_cow && w.lo > v->node.start;
+
+	if (is_run)
+		return extent_alloc(mm, w.lo, w.hi - w.lo, MEMFILE_ANON, true, offset);
+	if (memfile_over_limit(mm->env.memfile))
+		return -ENOMEM;
+	return memfile_alloc(mm->env.memfile, w.hi - w.lo, MEMFILE_ANON, MEMFILE_SCRATCH, offset);
+}
+
+/* Puts the copy in place of what p has in the window. */
+static int replace(struct batch *b, const struct vma *v, struct window w, uint64_t offset)
+{
+	struct mm *mm = b->mm;
+	struct pma *copy = pma_alloc(), *old;
+	int err = copy ? pma_isolate(mm, w.lo, w.hi) : -ENOMEM;
+
+	if (err) {
+		pma_free(copy);
+		return err;
+	}
+	old = pma_find(mm, w.lo);
+	ASSERT(old->node.start == w.lo && old->node.end == w.hi);
+	copy->node.start = w.lo;
+	copy->node.end = w.hi;
+	copy->file = memfile_mapfile(mm->env.memfile);
+	copy->offset = offset;
+	copy->perms = MAP_R | MAP_W | MAP_X;
+	copy->is_private = true;
+	copy->prot = pma_effective(v->prot, copy);
+	/* Mapped where the old one was: its pages may be somebody else's soon. */
+	if (old->is_mapped && copy->prot) {
+		pma_supersede(b, old);
+		pma_insert(mm, copy);
+		pma_map(b, copy);
+	} else {
+		pma_drop(b, old);
+		pma_insert(mm, copy);
+	}
+	return 0;
+}
+
+/* Copies the window, or what of it can be read; -ENXIO when that does not
+ * reach behind addr. */
+static int copy_window(struct batch *b, const struct vma *v, struct pma *p, gva_t addr,
+		       struct window w)
+{
+	struct memfile *mf = b->mm->env.memfile;
+	uint64_t offset, got, size = w.hi - w.lo;
+	int err = copy_target(b->mm, v, w, &offset);
+
+	if (err)
+		return err;
+	got = copy_pages(b->mm, p, w, offset);
+	if (got < size)
+		memfile_decref(mf, offset + got, size - got);
+	if (got <= addr - w.lo) {
+		if (got)
+			memfile_decref(mf, offset, got);
+		return p->is_private ? -ENOMEM : -ENXIO;
+	}
+	w.hi = w.lo + got;
+	err = replace(b, v, w, offset);
+	if (err)
+		memfile_decref(mf, offset, got);
+	return err;
+}
+
+int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags)
+{
+	uint64_t size = flags & FILL_WHOLE ? (uint64_t)1 << 63 : COW_WINDOW;
+	struct window w = window_at(v, p, addr, size);
+	int err = take_back(b, v, p, w);
+
+	if (err)
+		return err < 0 ? err : 0;
+	err = copy_window(b, v, p, addr, w);
+	if (err == -ENXIO && w.hi - w.lo > PAGE_SIZE)
+		err = copy_window(b, v, p, addr, window_at(v, p, addr, PAGE_SIZE));
+	return err;
+}

@@ -1,0 +1,151 @@
+/*
+ * Fork: the child gets every vma and every pma. Private pages become shared and
+ * copy-on-write on both sides; nothing is copied here.
+ *
+ * The parent loses write permission in one batch, applied before anything of
+ * the child can run; the child's mappings are one lazy batch, since nobody uses
+ * its address space yet. Should it fail half-way, the parent keeps need_cow
+ * where it was set: its next write finds the pages exclusive.
+ *
+ * The mappables are told of the child first (their locks rank above the active
+ * locks). One that invalidates while we copy visits the older entry first, so:
+ *
+ *	mappable                        fork
+ *	  invalidate the parent           (waits)
+ *	                                  copies what is left, unlocks
+ *	  invalidate the child            -> it loses whatever it got
+ *
+ * and if the copy came before the first visit, both are visited after it. That
+ * is why a mapping set keeps its order.
+ */
+#include "mm/internal.h"
+
+static int fork_vma(struct mm *child, const struct vma *v)
+{
+	struct vma *c = vma_dup(v, v->node.start, v->node.end, v->offset);
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->lock = MLOCK_MODE_NONE; /* mlock(2): not inherited */
+	err = vma_announce(child, c);
+	if (err) {
+		vma_free(c);
+		return err;
+	}
+	vma_insert(child, c);
+	return 0;
+}
+
+static int fork_vmas(struct mm *mm, struct mm *child)
+{
+	int err = 0;
+
+	for (struct vma *v = vma_from(mm, 0); v && !err; v = vma_next(v)) {
+		if (!(v->flags & VMA_DONTFORK))
+			err = fork_vma(child, v);
+	}
+	return err;
+}
+
+/* The child's part of p within v. */
+static int fork_pma(struct batch *parent, struct mm *child, const struct vma *v, struct pma *p)
+{
+	struct pma *c = pma_alloc();
+
+	if (!c)
+		return -ENOMEM;
+	if (p->is_private && !p->need_cow) {
+		p->need_cow = true;
+		pma_set_prot(parent, p, p->prot & ~MAP_W);
+	}
+	c->node.start = MAX(p->node.start, v->node.start);
+	c->node.end = MIN(p->node.end, v->node.end);
+	c->file = p->file;
+	c->offset = pma_offset(p, c->node.start);
+	c->perms = p->perms;
+	c->prot = p->prot;
+	c->is_private = p->is_private;
+	c->need_cow = p->need_cow;
+	c->file->ops->incref(c->file, c->offset, pma_size(c));
+	pma_insert(child, c);
+	return 0;
+}
+
+static int fork_pmas(struct batch *parent, struct mm *child)
+{
+	struct mm *mm = parent->mm;
+	int err = 0;
+
+	for (struct vma *v = vma_from(mm, 0); v && !err; v = vma_next(v)) {
+		if (v->flags & (VMA_DONTFORK | VMA_WIPEONFORK))
+			continue;
+		for (struct pma *p = pma_from(mm, v->node.start);
+		     p && p->node.start < v->node.end && !err; p = pma_next(p))
+			err = fork_pma(parent, child, v, p);
+	}
+	return err;
+}
+
+/* Both active locks, by rising address as locks of one rank must be. */
+static void lock_both(struct mm *mm, struct mm *child)
+{
+	bool child_first = (uintptr_t)child < (uintptr_t)mm;
+
+	rwlock_write(child_first ? &child->active_lock : &mm->active_lock);
+	rwlock_write_nested(child_first ? &mm->active_lock : &child->active_lock);
+}
+
+static int map_child(struct batch *b)
+{
+	for (struct pma *p = pma_from(b->mm, 0); p; p = pma_next(p))
+		pma_map(b, p);
+	pma_join(b->mm, 0, b->mm->hi);
+	return batch_end(b);
+}
+
+static int fork_locked(struct mm *mm, struct mm *child)
+{
+	struct batch for_parent, for_child;
+	int err, shared, mapped;
+
+	err = fork_vmas(mm, child);
+	if (err)
+		return err;
+	lock_both(mm, child);
+	batch_init(&for_parent, mm);
+	batch_init(&for_child, child);
+	err = fork_pmas(&for_parent, child);
+	shared = batch_end(&for_parent);
+	mapped = map_child(&for_child);
+	if (err)
+		return err;
+	return shared ? shared : mapped;
+}
+
+static void fork_settings(const struct mm *mm, struct mm *child)
+{
+	child->mmap_base = mm->mmap_base;
+	child->limits = mm->limits;
+	child->layout = mm->layout;
+}
+
+int mm_fork(struct mm *mm, struct mm **out)
+{
+	struct mm *child;
+	int err = mm_create(&mm->env, &child);
+
+	*out = NULL;
+	if (err)
+		return err;
+	rwlock_write(&mm->map_lock);
+	fork_settings(mm, child);
+	err = fork_locked(mm, child);
+	rwlock_write_unlock(&mm->map_lock);
+	if (err) {
+		mm_put(child);
+		return err;
+	}
+	*out = child;
+	return 0;
+}

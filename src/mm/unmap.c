@@ -1,0 +1,106 @@
+/* munmap(2), and the break of the heap, brk(2). */
+#include "mm/internal.h"
+
+#include "abi/mman.h"
+
+int mm_unmap_locked(struct mm *mm, gva_t start, gva_t end, struct list *removed)
+{
+	struct list gone = LIST_INIT(gone);
+	struct batch b;
+	int err, ended;
+
+	rwlock_assert_write_held(&mm->map_lock);
+	err = vma_isolate(mm, start, end);
+	if (err)
+		return err;
+	batch_begin(&b, mm);
+	err = pma_isolate(mm, start, end);
+	if (!err) {
+		pma_drop_range(&b, start, end);
+		vma_remove_range(mm, start, end, &gone);
+	}
+	ended = batch_end(&b);
+	/* Unmapping cannot fail for the guest: see take_all_away(). */
+	(void)ended;
+	vma_renounce_list(mm, &gone);
+	list_splice_back(removed, &gone);
+	return err;
+}
+
+int mm_unmap(struct mm *mm, gva_t addr, uint64_t size)
+{
+	struct list removed = LIST_INIT(removed);
+	int err;
+
+	if ((addr & ~PAGE_MASK) || addr > mm->hi || size > mm->hi - addr || !size)
+		return -EINVAL;
+	rwlock_write(&mm->map_lock);
+	err = mm_unmap_locked(mm, addr, addr + page_up(size), &removed);
+	rwlock_write_unlock(&mm->map_lock);
+	vma_free_list(&removed);
+	return err;
+}
+
+/* ---- brk ---- */
+
+void mm_set_brk_start(struct mm *mm, gva_t addr)
+{
+	rwlock_write(&mm->map_lock);
+	mm->layout.brk_start = mm->layout.brk = page_up(addr);
+	rwlock_write_unlock(&mm->map_lock);
+}
+
+/* RLIMIT_DATA counts the program's data with the heap. */
+static bool is_within_limit(const struct mm *mm, gva_t brk)
+{
+	const struct mm_layout *l = &mm->layout;
+
+	return mm->limits.data == NO_LIMIT ||
+	       brk - l->brk_start + (l->data_end - l->data_start) <= mm->limits.data;
+}
+
+static int heap_grow(struct mm *mm, gva_t from, gva_t to, struct list *removed)
+{
+	struct mm_map_args args = {
+		.addr = from,
+		.size = to - from,
+		.prot = MAP_R | MAP_W,
+		.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		.max_prot = MAP_R | MAP_W | MAP_X,
+		.name = "[heap]",
+	};
+	gva_t out;
+
+	/* One page stays free above it. */
+	if (to > mm->hi - PAGE_SIZE || !ivmap_is_gap(&mm->vmas, from, to + PAGE_SIZE))
+		return -ENOMEM;
+	return mm_map_locked(mm, &args, to - from, FILL_GROWS, removed, &out);
+}
+
+gva_t mm_brk(struct mm *mm, gva_t addr)
+{
+	struct list removed = LIST_INIT(removed);
+	bool populate = false;
+	gva_t old, want, result;
+	int err = 0;
+
+	rwlock_write(&mm->map_lock);
+	old = page_up(mm->layout.brk);
+	want = addr > UINT64_MAX - PAGE_SIZE ? UINT64_MAX : page_up(addr);
+	if (addr < mm->layout.brk_start || addr >= mm->hi || !is_within_limit(mm, addr))
+		err = -ENOMEM;
+	else if (want > old)
+		err = heap_grow(mm, old, want, &removed);
+	else if (want < old)
+		err = mm_unmap_locked(mm, want, old, &removed);
+	if (!err) {
+		populate = want > old && mm->lock_future == MLOCK_MODE_EAGER;
+		mm->layout.brk = addr;
+	}
+	result = mm->layout.brk;
+	rwlock_write_unlock(&mm->map_lock);
+	vma_free_list(&removed);
+	if (populate)
+		(void)mm_populate(mm, old, want, true);
+	return result;
+}
