@@ -18,6 +18,8 @@ enum lock_rank {
 	LOCK_VFS_RENAME,   /* renames of directories, one at a time per fs */
 	LOCK_VFS_DIR,      /* a directory's entries (dentry children) */
 	LOCK_VFS_DIR2,     /* the second directory of a rename or link */
+	LOCK_COPY_UP,      /* overlay: one inode's copy-up */
+	LOCK_VFS_DIR_UPPER, /* overlay: the directory in which copies are made */
 	LOCK_VFS_MOUNT,    /* the mount tree */
 	LOCK_FILE_POS,     /* the file position of an open file */
 	LOCK_EPOLL_ALL,   /* interest lists of all epolls: their shape */
@@ -27,6 +29,7 @@ enum lock_rank {
 	LOCK_PIPE,         /* one pipe */
 	LOCK_PIPE_PEER,    /* the second pipe of splice and tee */
 	LOCK_TTY,          /* terminals */
+	LOCK_FILE_WRITE,   /* remote: writers of one file, for its size */
 	LOCK_FILE,         /* other open-file objects (eventfd, timerfd, ...) */
 	LOCK_VFS_FILELOCK, /* flock and POSIX lock lists */
 	LOCK_PIDS,         /* the pid table, process tree, sessions */
@@ -47,6 +50,7 @@ enum lock_rank {
 	LOCK_INODE_LOWER,  /* the inode below, in a stacked file system */
 	LOCK_INODE_LOWER_DATA,
 	LOCK_DCACHE,      /* dentry hash and lru */
+	LOCK_OVERLAY,     /* overlay: the index of its inodes */
 	LOCK_REMOTE,      /* a remote file system's handles */
 	LOCK_HOSTMAP,     /* the host-file mapping cache */
 	LOCK_MEMFILE,     /* the memory file's sets */

@@ -67,7 +67,7 @@ static int root_super(struct build *b, struct super **out)
 	}
 	r = make_tmpfs(b, 0755, &upper);
 	if (r == 0)
-		r = overlay_create(lower, remote_list, upper, out);
+		r = overlay_create(lower, upper, out);
 	return r;
 }
 

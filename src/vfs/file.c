@@ -48,9 +48,10 @@ struct file *file_alloc(const struct path *p, unsigned flags, const struct cred 
 	}
 	refcount_init(&f->refs, 1);
 	atomic_init(&f->flags, flags);
-	path_get(p);
+	if (p->mount)
+		path_get(p);
 	f->path = *p;
-	f->inode = path_inode(p);
+	f->inode = p->dentry ? path_inode(p) : NULL;
 	f->cred = cred_get(cred);
 	mutex_init(&f->pos_lock, LOCK_FILE_POS);
 	list_init(&f->epoll_items);
@@ -76,6 +77,26 @@ int file_open_inode(struct file *f, const struct vfs_ctx *ctx)
 	if (r == 0 && !f->ops->lseek)
 		f->is_stream = true;
 	return r;
+}
+
+int file_open_inner(struct inode *inode, unsigned flags, const struct path *path,
+		    const struct vfs_ctx *ctx, struct file **out)
+{
+	static const struct path nowhere;
+	struct file *f = file_alloc(path ? path : &nowhere, flags & ~(unsigned)O_CLOEXEC, ctx->cred);
+	int r;
+
+	*out = NULL;
+	if (!f)
+		return -ENFILE;
+	f->inode = inode;
+	r = file_open_inode(f, ctx);
+	if (r < 0) {
+		file_free(f);
+		return r;
+	}
+	*out = f;
+	return 0;
 }
 
 void file_get(struct file *f)
@@ -326,7 +347,7 @@ bool file_updates_atime(const struct file *f, const struct timespec_k *atime,
 			const struct timespec_k *mtime, const struct timespec_k *ctime,
 			int64_t now_sec)
 {
-	unsigned flags = mount_flags(f->path.mount);
+	unsigned flags = f->path.mount ? mount_flags(f->path.mount) : MS_RDONLY;
 
 	if ((flags & (MS_NOATIME | MS_RDONLY)) || (atomic_load(&f->flags) & O_NOATIME))
 		return false;

@@ -313,6 +313,11 @@ int file_create_anon(const struct file_ops *ops, void *priv, unsigned flags, uin
  * "/NAME (deleted)". Its inode's open op fills it. Takes its own reference. */
 int file_create_unnamed(struct inode *inode, const char *name, unsigned flags,
 			const struct vfs_ctx *ctx, struct file **out) MUST_CHECK;
+/* For stacked file systems: an open file of the inode below (borrowed: the
+ * caller keeps it for as long as the file). path: the upper file's, or NULL for
+ * a file that nobody sees. */
+int file_open_inner(struct inode *inode, unsigned flags, const struct path *path,
+		    const struct vfs_ctx *ctx, struct file **out) MUST_CHECK;
 extern struct mappable vfs_mappable_anon;
 void file_get(struct file *f);
 /* Called before a file that epolls watch is released; filled by fs/epoll. */

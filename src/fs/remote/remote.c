@@ -122,8 +122,7 @@ static int rnode_get(struct remote *rm, struct rnode *parent, const char *name, 
 	struct rnode *n = NULL, *fresh;
 
 	mutex_lock(&rm->lock);
-	if (S_ISREG(stx->stx_mode) && stx->stx_nlink > 1)
-		n = find_locked(rm, stx);
+	n = find_locked(rm, stx);
 	mutex_unlock(&rm->lock);
 	if (n) {
 		rnode_set_stat(n, stx);
