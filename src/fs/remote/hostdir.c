@@ -18,8 +18,11 @@ static int hostdir_fstat(int fd, struct statx *stx)
 
 static int hostdir_open(int dir, const char *name, int flags, uint32_t mode)
 {
-	return host_openat2(dir, name, (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
-			    mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+	/* With O_PATH openat2 takes no flag that means nothing. */
+	int harmless = flags & O_PATH ? 0 : O_NOCTTY | O_NONBLOCK;
+
+	return host_openat2(dir, name, (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC | harmless), mode,
+			    RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 }
 
 static ssize_t hostdir_readlink(int dir, const char *name, char *buf, size_t size)
@@ -47,7 +50,8 @@ static int hostdir_unlink(int dir, const char *name, bool is_dir)
 	return host_unlinkat(dir, name, is_dir ? AT_REMOVEDIR : 0);
 }
 
-static int hostdir_rename(int olddir, const char *oldname, int newdir, const char *newname, unsigned flags)
+static int hostdir_rename(int olddir, const char *oldname, int newdir, const char *newname,
+			  unsigned flags)
 {
 	return host_renameat2(olddir, oldname, newdir, newname, flags);
 }
