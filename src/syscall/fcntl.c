@@ -220,6 +220,11 @@ static long fcntl_file(struct task *t, const struct vfs_ctx *ctx, struct file *f
 		return arg == F_UNLCK ? -EAGAIN : -EINVAL;
 	case F_NOTIFY:
 		return S_ISDIR(f->inode->mode) ? -EINVAL : -ENOTDIR;
+	case F_SETPIPE_SZ:
+	case F_GETPIPE_SZ:
+		if (!S_ISFIFO(f->inode->mode))
+			return -EBADF;
+		break;
 	}
 	return f->ops->fcntl ? f->ops->fcntl(f, (unsigned)cmd, arg, ctx) : -EINVAL;
 }

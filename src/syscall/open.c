@@ -13,11 +13,23 @@
 		    O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE))
 #define PATH_FLAGS ((uint64_t)(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
 
+#define RESOLVE_SCOPED ((uint64_t)(ABI_RESOLVE_BENEATH | ABI_RESOLVE_IN_ROOT))
+
+/* For a scoped walk the descriptor counts even when the name is absolute. */
+static int open_name(struct task *t, int dirfd, gva_t user, uint64_t resolve, struct syscall_name *n)
+{
+	int r = syscall_path(t, user, n->text);
+
+	if (r < 0)
+		return r;
+	return syscall_dirfd(t, dirfd, resolve & RESOLVE_SCOPED ? "." : n->text, &n->dir);
+}
+
 static long open_file(struct task *t, int dirfd, gva_t user, const struct abi_open_how *how)
 {
 	struct syscall_name n UNINITIALIZED;
 	struct file *f;
-	int r = syscall_name_get(t, dirfd, user, &n);
+	int r = open_name(t, dirfd, user, how->resolve, &n);
 
 	if (r < 0)
 		return r;

@@ -381,7 +381,7 @@ void strace_mode(struct strace_line *l, uint32_t mode)
 	static const struct strace_names names = STRACE_NAMES(types);
 
 	strace_value(l, mode & S_IFMT, &names, "%#x");
-	strace_printf(l, "|%#05o", mode & 07777);
+	strace_printf(l, "|%#03o", mode & 07777);
 }
 
 void strace_signal_name(struct strace_line *l, int signo)

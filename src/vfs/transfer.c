@@ -169,6 +169,12 @@ ssize_t vfs_sendfile(const struct transfer *tr)
 	return pump_all(&mine, S_ISFIFO(tr->out->inode->mode));
 }
 
+/* The two ends of one pipe are two files. */
+static bool is_same_pipe(const struct file *a, const struct file *b)
+{
+	return a->inode == b->inode || (a->ops == b->ops && a->priv == b->priv);
+}
+
 static int check_splice(const struct transfer *tr)
 {
 	bool in_is_pipe = S_ISFIFO(tr->in->inode->mode),
@@ -180,7 +186,7 @@ static int check_splice(const struct transfer *tr)
 		return -EINVAL;
 	if ((in_is_pipe && tr->in_pos) || (out_is_pipe && tr->out_pos))
 		return -ESPIPE;
-	if (tr->in->inode == tr->out->inode)
+	if (is_same_pipe(tr->in, tr->out))
 		return -EINVAL;
 	if ((tr->in_pos && tr->in->is_stream) || (tr->out_pos && tr->out->is_stream))
 		return -EINVAL;

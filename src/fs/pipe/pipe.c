@@ -239,6 +239,8 @@ static ssize_t pipe_write(struct file *f, struct uio *u, fileoff_t *pos UNUSED, 
 	bool queued = false, wake = false;
 	ssize_t done = 0, r = 0;
 
+	if (!u->remaining) /* nothing, not even -EPIPE */
+		return 0;
 	mutex_lock(&p->lock);
 	p->packet_mode |= (atomic_load(&f->flags) & O_DIRECT) != 0;
 	do {
