@@ -16,7 +16,8 @@
 #define RESOLVE_SCOPED ((uint64_t)(ABI_RESOLVE_BENEATH | ABI_RESOLVE_IN_ROOT))
 
 /* For a scoped walk the descriptor counts even when the name is absolute. */
-static int open_name(struct task *t, int dirfd, gva_t user, uint64_t resolve, struct syscall_name *n)
+static int open_name(struct task *t, int dirfd, gva_t user, uint64_t resolve,
+		     struct syscall_name *n)
 {
 	int r = syscall_path(t, user, n->text);
 
