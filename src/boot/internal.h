@@ -8,7 +8,8 @@
 struct launch {
 	const struct boot_config *cfg;
 	int root_fd;     /* of the host directory that becomes / */
-	int log_fd;      /* -1: none */
+	int log_fd;      /* our own: log lines, strace */
+	int err_fd;      /* our own copy of standard error: the statistics */
 	int control_fd;  /* read: struct control_msg; closed when we die */
 	int status_fd;   /* write: struct launch_status, once */
 	char cwd[4096];

@@ -57,8 +57,9 @@ static int open_log(const struct boot_config *cfg)
 {
 	int fd;
 
+	/* Not 2 itself: that is the guest's, to close when it likes. */
 	if (!cfg->log_file)
-		return 2;
+		return host_dup(2);
 	fd = host_openat(AT_FDCWD, cfg->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (fd < 0)
 		fprintf(stderr, "nacre: --log %s: %s\n", cfg->log_file, strerror(-fd));
@@ -91,6 +92,9 @@ static int prepare(struct launch *l, const struct boot_config *cfg)
 	l->log_fd = open_log(cfg);
 	if (l->log_fd < 0)
 		return l->log_fd;
+	l->err_fd = host_dup(2);
+	if (l->err_fd < 0)
+		return l->err_fd;
 	if (cfg->cwd)
 		snprintf(l->cwd, sizeof(l->cwd), "%s", cfg->cwd);
 	else if (!getcwd(l->cwd, sizeof(l->cwd)))

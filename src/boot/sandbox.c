@@ -280,7 +280,7 @@ NORETURN void sandbox_main(const struct launch *l)
 	code = wait_for_end(k, l);
 	task_kill_all(k);
 	if (cfg->stats)
-		report_stats(k, 2, cfg->stats_json);
+		report_stats(k, l->err_fd, cfg->stats_json);
 	platform_destroy(k->platform);
 	end_with(l, code);
 }

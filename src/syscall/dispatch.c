@@ -61,5 +61,6 @@ void syscall_dispatch(struct task *t, int64_t nr)
 	else
 		ret = syscall_call(e, t, &args);
 	lock_assert_none_held("the end of a system call");
+	DEBUG_ASSERT(!t->vfs.root.dentry); /* task_vfs_end() was called */
 	t->regs.rax = (uint64_t)ret;
 }
