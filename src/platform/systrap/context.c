@@ -143,7 +143,8 @@ int context_create(struct platform_as *as, struct platform_ctx **out)
 	if (r < 0)
 		return r;
 	c->run_tsc = 0;
-	c->cpu_tsc = 0;
+	atomic_store(&c->cpu_tsc, 0);
+	atomic_store(&c->run_start, 0);
 	atomic_store(&c->interrupt, false);
 	frame_xstate_reset(&c->base);
 	*out = &c->base;
@@ -235,6 +236,7 @@ static void wait_for_trap(struct systrap *st, struct space *s, struct context *c
 {
 	uint64_t start = rdtsc(), ran;
 
+	atomic_store_explicit(&c->run_start, start, memory_order_relaxed);
 	if (spin_for_trap(st, c)) {
 		STAT_INC(st, spins_won);
 	} else {
@@ -242,7 +244,8 @@ static void wait_for_trap(struct systrap *st, struct space *s, struct context *c
 		sleep_for_trap(s, c);
 	}
 	ran = rdtsc() - start;
-	c->cpu_tsc += ran;
+	atomic_store_explicit(&c->run_start, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->cpu_tsc, ran, memory_order_relaxed);
 	c->run_tsc = (c->run_tsc * 3 + ran) / 4;
 }
 
@@ -311,5 +314,9 @@ uint64_t context_cpu_ns(struct platform_ctx *ctx)
 	struct context *c = context_of(ctx);
 	struct systrap *st = space_systrap(space_of(ctx->as));
 
-	return (uint64_t)((__uint128_t)c->cpu_tsc * 40000 / (st->spin_tsc ? st->spin_tsc : 1));
+	uint64_t start = atomic_load(&c->run_start), tsc = atomic_load(&c->cpu_tsc), now = rdtsc();
+
+	if (start && now > start)
+		tsc += now - start;
+	return (uint64_t)((__uint128_t)tsc * SPIN_NS / (st->spin_tsc ? st->spin_tsc : 1));
 }

@@ -16,7 +16,6 @@
 #include <sys/syscall.h>
 
 #define SLOTS_MAX 16384
-#define SPIN_NS 40000
 
 void stub_futex_wait(atomic_uint *word, unsigned val, uint64_t timeout_ns)
 {

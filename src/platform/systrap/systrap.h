@@ -42,6 +42,9 @@
  * to a mapper does nothing. */
 #define STUB_INTERRUPT SIGURG
 
+/* How long waiting for the other side by spinning pays; spin_tsc in ticks. */
+#define SPIN_NS 40000
+
 /* Shared with a stub: guests write it. */
 struct ctx_header {
 	atomic_uint state;         /* CTX_RUN, CTX_TRAPPED, CTX_DEAD */
@@ -161,7 +164,8 @@ struct context {
 	atomic_bool in_guest; /* pairs with interrupt, see ctx_switch() */
 	atomic_bool interrupt;
 	uint64_t run_tsc; /* recent length of guest runs, smoothed */
-	uint64_t cpu_tsc; /* time in the guest, all runs */
+	atomic_ullong cpu_tsc;   /* time in the guest, all finished runs */
+	atomic_ullong run_start; /* TSC when the present run began; 0: none */
 };
 
 static inline struct systrap *systrap_of(struct platform *p)
