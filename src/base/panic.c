@@ -90,9 +90,9 @@ void panic(const char *fmt, ...)
 	va_end(ap);
 	len = strlen(text);
 	text[len++] = '\n';
-	report(STDERR_FILENO, text, len);
+	/* Only there: standard error is the guest's, who may have put a file of
+	 * its own in its place. */
 	fd = log_fd();
-	if (fd >= 0 && fd != STDERR_FILENO)
-		report(fd, text, len);
+	report(fd >= 0 ? fd : STDERR_FILENO, text, len);
 	abort(); /* host: rt_sigprocmask rt_sigaction gettid getpid tgkill */
 }
