@@ -15,13 +15,13 @@ enum lock_rank {
 	LOCK_NONE = 0,     /* not checked: for locks of tests */
 	LOCK_BOOT,         /* bring-up and tear-down of a sandbox */
 	LOCK_TASK_EXEC,    /* one exec or fork at a time in a thread group */
+	LOCK_FILE_POS,     /* the file position of an open file: held all through a read */
 	LOCK_VFS_RENAME,   /* renames of directories, one at a time per fs */
 	LOCK_VFS_DIR,      /* a directory's entries (dentry children) */
 	LOCK_VFS_DIR2,     /* the second directory of a rename or link */
 	LOCK_COPY_UP,      /* overlay: one inode's copy-up */
 	LOCK_VFS_DIR_UPPER, /* overlay: the directory in which copies are made */
 	LOCK_VFS_MOUNT,    /* the mount tree */
-	LOCK_FILE_POS,     /* the file position of an open file */
 	LOCK_EPOLL_ALL,   /* interest lists of all epolls: their shape */
 	LOCK_EPOLL,        /* one epoll instance */
 	LOCK_SOCKET,       /* one socket */

@@ -15,13 +15,15 @@
  * calls super_ops.inode_destroy.
  *
  * Locks, outermost first (base/lockrank.h):
+ *	file.pos_lock            LOCK_FILE_POS    read and write that move pos, and
+ *	                                          readdir: the op runs inside, and
+ *	                                          may look at names and mounts
  *	super.rename_lock        LOCK_VFS_RENAME  cross-directory renames
  *	  inode.dir_lock         LOCK_VFS_DIR     a directory's names: held for
  *	                                          writing around lookup misses and
  *	                                          every change, in parent-child or
  *	                                          address order for two
  *	    mount tree           LOCK_VFS_MOUNT
- *	file.pos_lock            LOCK_FILE_POS    read and write that move pos
  *	  inode locks of the file system          LOCK_INODE, LOCK_INODE_DATA
  *	dentry hash and lru      LOCK_DCACHE
  */
