@@ -100,7 +100,7 @@ static int64_t lock_base(const struct vfs_ctx *ctx, struct file *f, int whence)
 	case SEEK_SET:
 		return 0;
 	case SEEK_CUR:
-		return f->is_stream ? 0 : (int64_t)READ_ONCE(f->pos);
+		return f->is_stream ? 0 : file_lseek(f, 0, SEEK_CUR, ctx);
 	case SEEK_END:
 		r = file_getattr(f, ctx, &st);
 		return r < 0 ? r : (int64_t)st.size;

@@ -33,7 +33,7 @@ static long bytes_left(struct task *t, const struct vfs_ctx *ctx, struct file *f
 
 	if (r < 0)
 		return r;
-	left = (int64_t)st.size - (int64_t)READ_ONCE(f->pos);
+	left = (int64_t)st.size - file_lseek(f, 0, SEEK_CUR, ctx);
 	n = (int)left;
 	return syscall_copy_out(t, user, &n, sizeof(n));
 }

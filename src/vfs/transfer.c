@@ -253,6 +253,15 @@ static ssize_t copy_range_at(struct transfer *tr)
 	return r;
 }
 
+/* Only the file's lseek knows its position: that of an inherited one is the
+ * host's. Streams are refused for being no regular files. */
+static fileoff_t start_pos(struct file *f, const fileoff_t *pos, const struct vfs_ctx *ctx)
+{
+	int64_t now = pos ? (int64_t)*pos : file_lseek(f, 0, SEEK_CUR, ctx);
+
+	return pos || now >= 0 ? (fileoff_t)now : 0;
+}
+
 ssize_t vfs_copy_range(const struct transfer *tr, unsigned flags)
 {
 	struct transfer mine = *tr;
@@ -264,8 +273,8 @@ ssize_t vfs_copy_range(const struct transfer *tr, unsigned flags)
 	if ((atomic_load(&tr->in->flags) | atomic_load(&tr->out->flags)) & O_PATH)
 		return -EBADF;
 	mine.size = MIN(tr->size, RW_MAX);
-	in_pos = tr->in_pos ? *tr->in_pos : tr->in->pos;
-	out_pos = tr->out_pos ? *tr->out_pos : tr->out->pos;
+	in_pos = start_pos(tr->in, tr->in_pos, tr->ctx);
+	out_pos = start_pos(tr->out, tr->out_pos, tr->ctx);
 	r = check_copy_range(&mine, in_pos, out_pos);
 	if (r < 0)
 		return r;
