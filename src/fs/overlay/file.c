@@ -125,11 +125,14 @@ static long overlay_ioctl(struct file *f, unsigned cmd, uint64_t arg, const stru
 
 static struct mappable *overlay_mappable(struct file *f)
 {
+	struct ofile *of = f->priv;
+	struct mappable *real;
 	struct file *in;
 
-	if (inner_of(f, &in) < 0)
+	if (inner_of(f, &in) < 0 || !in->ops->mappable)
 		return NULL;
-	return in->ops->mappable ? in->ops->mappable(in) : NULL;
+	real = in->ops->mappable(in);
+	return real ? onode_mappable(onode_of(f->inode), real, in != of->lower) : NULL;
 }
 
 static ssize_t overlay_copy_range(struct file *in, uint64_t in_off, struct file *out,

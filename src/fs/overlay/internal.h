@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fs/overlay/overlay.h"
+#include "memmap/memmap.h"
 
 struct oentry;
 
@@ -25,6 +26,13 @@ struct oentry {
 	char name[];
 };
 
+/* One side of a file as a mappable. */
+struct side_map {
+	struct mappable mappable;
+	struct onode *onode;           /* [I] */
+	struct mappable *_Atomic real; /* the side's own; set before it is mapped */
+};
+
 /* [I] immutable; [c] set once, under copy_lock; [o] lock; [n] index_lock */
 struct onode {
 	struct inode inode;
@@ -40,6 +48,7 @@ struct onode {
 	uint64_t parent_ino;         /* [o] directories: for ".." */
 	bool is_removed;             /* [o] directories: takes no more names */
 	bool is_pinned;              /* [n] */
+	struct side_map maps[2];     /* lower, upper */
 	struct list index_link;      /* [n] */
 	struct list dead_link;       /* [n] */
 };
@@ -113,6 +122,12 @@ int copy_up(struct onode *o, uint64_t size_max, const struct vfs_ctx *ctx) MUST_
  * symlinks. */
 int upper_make(struct overlay *ov, const struct inode *dir, uint32_t mode, uint64_t rdev,
 	       const char *target, const struct vfs_ctx *ctx, struct inode **out) MUST_CHECK;
+
+/* ---- map.c ---- */
+
+void onode_maps_init(struct onode *o);
+/* real, which is the mappable of one side of o, under o's name. */
+struct mappable *onode_mappable(struct onode *o, struct mappable *real, bool is_upper);
 
 /* ---- dir.c, attr.c, file.c, readdir.c ---- */
 

@@ -7,6 +7,7 @@
  *	dir.c      calls that find and change names
  *	attr.c     attributes, xattrs, link text
  *	file.c     open regular files
+ *	map.c      regular files as mappables
  *	readdir.c  open directories
  *
  * Model. An overlay inode (onode) has a lower inode, an upper inode, or both;

@@ -61,6 +61,7 @@ static struct onode *onode_alloc(struct overlay *ov, const struct inode *real, u
 	atomic_init(&o->upper, NULL);
 	mutex_init(&o->copy_lock, LOCK_COPY_UP);
 	mutex_init(&o->lock, LOCK_INODE);
+	onode_maps_init(o);
 	list_init(&o->index_link);
 	list_init(&o->dead_link);
 	atomic_fetch_add(&ov->live, 1);

@@ -1,186 +1,370 @@
 /*
- * Host descriptors of remote inodes. They are opened when something needs
- * them, from the nearest ancestor that has one, and kept on a list; when there
- * are too many, those used longest ago are closed. Whoever uses one holds a
- * reference, so closing never pulls it away.
+ * Handles of remote inodes. They are opened when something needs them and kept
+ * on a list; when there are too many, those used longest ago are closed. Whoever
+ * uses one holds a reference, so closing never pulls it away. Those of files
+ * that guests have open are on no list and stay (invariant 2).
+ *
+ * A directory's handle is opened from the nearest ancestor that has one: the
+ * places up to it are collected under the lock, then opened one by one downwards
+ * without it. Places may be wrong by then; each step compares the identity.
  */
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "base/log.h"
+#include "base/fault.h"
+#include "base/pool.h"
 #include "fs/remote/internal.h"
 
-#define DEPTH_MAX 4096
+static POOL_DEFINE(handle_pool, struct remote_handle);
 
-static struct hostfd **handle_slot(struct rnode *n, enum handle how)
+#define DEPTH_MAX 65536
+#define PLACES_TRIED 16
+
+/* ---- references ---- */
+
+struct remote_handle *remote_handle_create(struct remote_backend *b, struct hostfd *host,
+					   uint64_t id)
 {
-	return how == HANDLE_PATH ? &n->path_fd : how == HANDLE_READ ? &n->read_fd : &n->write_fd;
+	struct remote_handle *h = pool_alloc(&handle_pool);
+
+	if (!h) {
+		hostfd_put(host);
+		return NULL;
+	}
+	h->backend = b;
+	refcount_init(&h->refs, 1);
+	h->host = host;
+	h->id = id;
+	return h;
 }
 
-static void drop_slot_locked(struct rnode *n, struct hostfd **slot)
+struct remote_handle *remote_handle_get(struct remote_handle *h)
 {
-	if (!*slot)
+	refcount_get(&h->refs);
+	return h;
+}
+
+void remote_handle_put(struct remote_handle *h)
+{
+	if (!h || !refcount_put(&h->refs))
 		return;
-	hostfd_put(*slot);
-	*slot = NULL;
-	n->remote->nhandles--;
+	if (h->backend->ops->close)
+		h->backend->ops->close(h);
+	hostfd_put(h->host);
+	pool_free(&handle_pool, h);
 }
 
-void handles_drop_locked(struct rnode *n)
+/* ---- keeping ---- */
+
+void handles_take_locked(struct rnode *n, struct remote_handle *out[HANDLE_KINDS])
 {
-	drop_slot_locked(n, &n->path_fd);
-	drop_slot_locked(n, &n->read_fd);
-	drop_slot_locked(n, &n->write_fd);
+	for (int i = 0; i < HANDLE_KINDS; i++) {
+		out[i] = n->handles[i];
+		n->remote->nhandles -= n->handles[i] != NULL;
+		n->handles[i] = NULL;
+	}
 	list_del(&n->lru);
 }
 
-/* The root's own handle is kept apart and never closed. */
-static void keep_locked(struct rnode *n, struct hostfd **slot, struct hostfd *h)
+/* One inode's handles are given up; false: there is none to give up. */
+static bool shrink(struct remote *rm, const struct rnode *but)
 {
-	struct remote *rm = n->remote;
+	struct remote_handle *taken[HANDLE_KINDS] = { 0 };
+	bool found = false;
 
-	*slot = hostfd_get(h);
-	rm->nhandles++;
-	list_del(&n->lru);
-	list_push_back(&rm->lru, &n->lru);
-	while (rm->nhandles > rm->handles_max && !list_empty(&rm->lru)) {
+	mutex_lock(&rm->lock);
+	if (!list_empty(&rm->lru)) {
 		struct rnode *old = list_first(&rm->lru, struct rnode, lru);
 
-		if (old == n)
-			break;
-		handles_drop_locked(old);
+		found = old != but;
+		if (found)
+			handles_take_locked(old, taken);
 	}
+	mutex_unlock(&rm->lock);
+	for (int i = 0; i < HANDLE_KINDS; i++)
+		remote_handle_put(taken[i]);
+	return found;
 }
 
-/* A name may have been given to another file meanwhile. */
-static int check_identity(struct rnode *n, int fd)
+static void lru_touch_locked(struct rnode *n)
 {
-	struct statx stx;
-	int r = n->remote->ops->fstat(fd, &stx);
-
-	if (r < 0)
-		return r;
-	if (stx.stx_ino != n->inode.ino ||
-	    (((uint64_t)stx.stx_dev_major << 32) | stx.stx_dev_minor) != n->dev)
-		return -ESTALE;
-	return 0;
+	list_del(&n->lru);
+	if (n->users == 0 && !n->keeps_handles)
+		list_push_back(&n->remote->lru, &n->lru);
 }
 
-static int open_flags(enum handle how)
+static bool is_worth_keeping(const struct rnode *n, enum handle how)
 {
 	switch (how) {
 	case HANDLE_PATH:
-		return O_PATH | O_DIRECTORY;
+		return S_ISDIR(n->id.type);
 	case HANDLE_READ:
-		return O_RDONLY;
+		return true;
 	default:
-		return O_RDWR;
+		return n->writers > 0;
 	}
 }
 
-/* A snapshot of the place, taken under the lock. */
-static int place_of(struct rnode *n, struct rnode **parent, char *name)
+static void keep(struct rnode *n, enum handle how, struct remote_handle *h)
 {
 	struct remote *rm = n->remote;
-	int r = 0;
+	bool too_many;
 
 	mutex_lock(&rm->lock);
-	if (!n->parent || n->is_gone) {
-		r = n->is_gone ? -ESTALE : -EINVAL;
-	} else {
-		inode_get(&n->parent->inode);
-		*parent = n->parent;
-		strcpy(name, n->name);
+	if (!n->handles[how] && is_worth_keeping(n, how)) {
+		n->handles[how] = remote_handle_get(h);
+		rm->nhandles++;
+		lru_touch_locked(n);
 	}
+	too_many = rm->nhandles > rm->handles_max;
 	mutex_unlock(&rm->lock);
+	if (too_many)
+		(void)shrink(rm, n);
+}
+
+void handles_keep(struct rnode *n, enum handle how, struct remote_handle *h)
+{
+	mutex_lock(&n->remote->lock);
+	n->keeps_handles = true;
+	n->handles[how] = remote_handle_get(h);
+	n->remote->nhandles++;
+	list_del(&n->lru);
+	mutex_unlock(&n->remote->lock);
+}
+
+void handles_use(struct rnode *n, bool write)
+{
+	mutex_lock(&n->remote->lock);
+	n->users++;
+	n->writers += write;
+	list_del(&n->lru);
+	mutex_unlock(&n->remote->lock);
+}
+
+void handles_unuse(struct rnode *n, bool write)
+{
+	struct remote_handle *drop[2] = { NULL, NULL };
+	struct remote *rm = n->remote;
+
+	mutex_lock(&rm->lock);
+	n->users--;
+	n->writers -= write;
+	if (write && n->writers == 0 && !n->keeps_handles) {
+		for (int i = 0; i < 2; i++) {
+			drop[i] = n->handles[HANDLE_RDWR + i];
+			n->handles[HANDLE_RDWR + i] = NULL;
+			rm->nhandles -= drop[i] != NULL;
+		}
+	}
+	if (n->handles[HANDLE_READ] || n->handles[HANDLE_PATH])
+		lru_touch_locked(n);
+	mutex_unlock(&rm->lock);
+	remote_handle_put(drop[0]);
+	remote_handle_put(drop[1]);
+}
+
+/* ---- opening ---- */
+
+static int open_flags(enum handle how)
+{
+	static const int flags[HANDLE_KINDS] = {
+		[HANDLE_PATH] = O_PATH,
+		[HANDLE_READ] = O_RDONLY,
+		[HANDLE_RDWR] = O_RDWR,
+		[HANDLE_WRONLY] = O_WRONLY,
+	};
+
+	return flags[how];
+}
+
+/* Opens the name and compares what was opened with n. */
+static int open_checked(struct rnode *n, struct remote_handle *dir, const char *name,
+			enum handle how, struct remote_handle **out)
+{
+	struct remote *rm = n->remote;
+	struct remote_handle *h;
+	struct identity id;
+	struct statx stx;
+	int r;
+
+	if (how != HANDLE_PATH && !S_ISREG(n->id.type))
+		return -ENXIO; /* devices, sockets, fifos: never */
+	do
+		r = rm->ops->open(dir, name, open_flags(how), 0, &h);
+	while ((r == -EMFILE || r == -ENFILE) && shrink(rm, n));
+	if (r < 0)
+		return r;
+	r = rm->ops->getattr(h, &stx);
+	if (r == 0) {
+		identity_of(&stx, &id);
+		r = identity_equal(&id, &n->id) ? 0 : -ESTALE;
+	}
+	if (r < 0)
+		remote_handle_put(h);
+	else
+		*out = h;
 	return r;
 }
 
-static int open_fresh(struct rnode *n, enum handle how, unsigned depth, struct hostfd **out);
-
-static int handle_get_depth(struct rnode *n, enum handle how, unsigned depth, struct hostfd **out)
+static struct remote_handle *kept_locked(struct rnode *n, enum handle how)
 {
-	struct remote *rm = n->remote;
-	struct hostfd **slot = handle_slot(n, how), *h = NULL;
+	struct remote_handle *h = n->handles[how];
+
+	if (n == n->remote->root && (how == HANDLE_PATH || S_ISREG(n->id.type)))
+		h = n->remote->root_handle;
+	if (!h && how == HANDLE_READ)
+		h = n->handles[HANDLE_RDWR];
+	if (!h)
+		return NULL;
+	if (!list_empty(&n->lru))
+		lru_touch_locked(n);
+	return remote_handle_get(h);
+}
+
+struct remote_handle *handle_peek(struct rnode *n)
+{
+	struct remote_handle *h = NULL;
+
+	mutex_lock(&n->remote->lock);
+	for (int i = 0; i < HANDLE_KINDS && !h; i++)
+		h = kept_locked(n, (enum handle)i);
+	mutex_unlock(&n->remote->lock);
+	return h;
+}
+
+/* The places from d up to an ancestor with a handle, which is returned. */
+struct climb {
+	struct place **places;
+	size_t count, capacity;
+	struct remote_handle *from;
+};
+
+static int climb_locked(struct rnode *d, struct climb *c)
+{
+	while (!(c->from = kept_locked(d, HANDLE_PATH))) {
+		struct place *p;
+
+		if (list_empty(&d->places) || c->count == DEPTH_MAX)
+			return -ESTALE;
+		if (c->count == c->capacity) {
+			size_t cap = c->capacity ? c->capacity * 2 : 16;
+			struct place **grown = realloc(c->places, cap * sizeof(*grown));
+
+			if (!grown)
+				return -ENOMEM;
+			c->places = grown;
+			c->capacity = cap;
+		}
+		p = list_first(&d->places, struct place, link);
+		refcount_get(&p->refs);
+		c->places[c->count++] = p;
+		d = p->parent;
+	}
+	return 0;
+}
+
+static void climb_fini(struct climb *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		place_put(c->places[i]);
+	free(c->places);
+}
+
+/* The node of places[i] is the parent of the place below it; of the lowest, d. */
+static int dir_handle(struct rnode *d, struct remote_handle **out)
+{
+	struct climb c = { 0 };
+	struct remote_handle *h;
 	int r;
 
-	*out = NULL;
-	if (how == HANDLE_PATH && !n->parent) {
-		*out = hostfd_get(rm->root_fd);
-		return 0;
+	mutex_lock(&d->remote->lock);
+	r = climb_locked(d, &c);
+	mutex_unlock(&d->remote->lock);
+	h = c.from;
+	for (size_t i = c.count; r == 0 && i-- > 0;) {
+		struct rnode *n = i == 0 ? d : c.places[i - 1]->parent;
+		struct remote_handle *next;
+
+		r = open_checked(n, h, c.places[i]->name, HANDLE_PATH, &next);
+		if (r < 0)
+			break;
+		keep(n, HANDLE_PATH, next);
+		remote_handle_put(h);
+		h = next;
 	}
-	mutex_lock(&rm->lock);
-	if (*slot) {
-		h = hostfd_get(*slot);
-		list_del(&n->lru);
-		list_push_back(&rm->lru, &n->lru);
-	} else if (how == HANDLE_READ && n->write_fd) {
-		h = hostfd_get(n->write_fd);
+	climb_fini(&c);
+	if (r < 0) {
+		remote_handle_put(h);
+		return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? -ESTALE : r;
 	}
-	mutex_unlock(&rm->lock);
-	if (h) {
-		*out = h;
-		return 0;
-	}
-	r = open_fresh(n, how, depth, &h);
-	if (r < 0)
-		return r;
-	mutex_lock(&rm->lock);
-	if (!*slot)
-		keep_locked(n, slot, h);
-	mutex_unlock(&rm->lock);
 	*out = h;
 	return 0;
 }
 
-static int open_fresh(struct rnode *n, enum handle how, unsigned depth, struct hostfd **out)
+int handle_place(struct rnode *n, struct remote_handle **dir, struct place **place)
 {
-	struct remote *rm = n->remote;
-	struct rnode *parent = NULL;
-	struct hostfd *dir;
-	char name[256];
-	int fd, r;
+	struct place *p = place_first(n);
+	int r = p ? dir_handle(p->parent, dir) : -ESTALE;
 
-	if (depth > DEPTH_MAX)
-		return -ELOOP;
-	if (!n->parent) {
-		/* A mount of one file: its own handle is the way to it. */
-		char self[64];
-
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", rm->root_fd->fd);
-		fd = host_openat(AT_FDCWD, self, open_flags(how) | O_CLOEXEC | O_NOCTTY, 0);
-		return fd < 0 ? fd : hostfd_create(fd, "bound file", out);
-	}
-	r = place_of(n, &parent, name);
 	if (r < 0)
-		return r;
-	r = handle_get_depth(parent, HANDLE_PATH, depth + 1, &dir);
-	if (r == 0) {
-		fd = rm->ops->open(dir->fd, name, open_flags(how), 0);
-		hostfd_put(dir);
-		r = fd < 0 ? fd : check_identity(n, fd);
-		if (r < 0 && fd >= 0)
-			host_close(fd);
-		if (r == 0)
-			r = hostfd_create(fd, "remote file", out);
-	}
-	inode_put(&parent->inode);
+		place_put(p);
+	else
+		*place = p;
 	return r;
 }
 
-int handle_get(struct rnode *n, enum handle how, struct hostfd **out)
+static bool means_gone(int r)
 {
-	return handle_get_depth(n, how, 0, out);
+	return r == -ENOENT || r == -ESTALE || r == -ENOTDIR || r == -ELOOP;
 }
 
-int handle_place(struct rnode *n, struct hostfd **dir, char *buf)
+/* By each place in turn, until one leads to the file. */
+static int open_by_place(struct rnode *n, enum handle how, struct remote_handle **out)
 {
-	struct rnode *parent;
-	int r = place_of(n, &parent, buf);
+	struct remote_handle *dir;
+	struct place *p;
+	int r = -ESTALE;
 
-	if (r < 0)
-		return r;
-	r = handle_get(parent, HANDLE_PATH, dir);
-	inode_put(&parent->inode);
+	for (int i = 0; i < PLACES_TRIED; i++) {
+		bool is_only;
+
+		r = handle_place(n, &dir, &p);
+		if (r < 0)
+			return r;
+		r = open_checked(n, dir, p->name, how, out);
+		remote_handle_put(dir);
+		mutex_lock(&n->remote->lock);
+		is_only = p->link.next == p->link.prev;
+		mutex_unlock(&n->remote->lock);
+		if (means_gone(r) && !is_only)
+			place_remove_one(n, p);
+		place_put(p);
+		if (!means_gone(r) || is_only)
+			break;
+	}
+	return means_gone(r) ? -ESTALE : r;
+}
+
+int handle_get(struct rnode *n, enum handle how, struct remote_handle **out)
+{
+	int r;
+
+	mutex_lock(&n->remote->lock);
+	*out = kept_locked(n, how);
+	mutex_unlock(&n->remote->lock);
+	if (*out)
+		return 0;
+	r = S_ISDIR(n->id.type) && how == HANDLE_PATH ? dir_handle(n, out) :
+							open_by_place(n, how, out);
+	if (r == 0)
+		keep(n, how, *out);
+	return r;
+}
+
+int handle_get_for(struct rnode *n, bool write, struct remote_handle **out)
+{
+	int r = handle_get(n, write ? HANDLE_RDWR : HANDLE_READ, out);
+
+	if (r == -EACCES && write)
+		r = handle_get(n, HANDLE_WRONLY, out);
 	return r;
 }
