@@ -82,7 +82,7 @@ static int insert_translation(struct batch *b, const struct vma *v, const struct
 		return -ENOMEM;
 	p->file = t->file;
 	p->offset = t->offset;
-	p->perms = v->flags & VMA_SHARED ? t->perms : t->perms & ~MAP_W;
+	p->perms = vma_is_writable_mapping(v) ? t->perms : t->perms & ~MAP_W;
 	pma_init(p, v, start, start + (t->end - t->start));
 	t->file->ops->incref(t->file, t->offset, t->end - t->start);
 	pma_insert(b->mm, p);

@@ -1,0 +1,240 @@
+/* Reverse mappings, by hand and at random against a table of counts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/fault.h"
+#include "base/hash.h"
+#include "memmap/memmap.h"
+
+#define P PAGE_SIZE
+
+struct call {
+	struct mapping_space *space;
+	gva_t start, end;
+	bool invalidate_private;
+};
+
+static struct call calls[64];
+static unsigned ncalls;
+
+static void note(struct mapping_space *ms, gva_t start, gva_t end, bool invalidate_private)
+{
+	assert_true(ncalls < ARRAY_SIZE(calls));
+	calls[ncalls++] = (struct call){ ms, start, end, invalidate_private };
+}
+
+static const struct mapping_space_ops note_ops = { note };
+
+static struct mapping_space one = { &note_ops }, two = { &note_ops };
+
+static void invalidate(struct mapping_set *s, fileoff_t start, fileoff_t end)
+{
+	ncalls = 0;
+	mapping_set_invalidate(s, start, end, true);
+}
+
+static void an_invalidation_finds_each_mapping_of_the_range(void **state UNUSED)
+{
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	assert_int_equal(mapping_set_add(&s, &one, 100 * P, 10 * P, 5 * P, true), 0);
+	assert_int_equal(mapping_set_add(&s, &two, 300 * P, 4 * P, 12 * P, false), 0);
+	assert_int_equal(s.writable, 10 * P);
+	invalidate(&s, 6 * P, 13 * P);
+	assert_int_equal(ncalls, 2);
+	assert_ptr_equal(calls[0].space, &one);
+	assert_int_equal(calls[0].start, 101 * P);
+	assert_int_equal(calls[0].end, 108 * P);
+	assert_true(calls[0].invalidate_private);
+	assert_ptr_equal(calls[1].space, &two);
+	assert_int_equal(calls[1].start, 300 * P);
+	assert_int_equal(calls[1].end, 301 * P);
+	invalidate(&s, 0, 5 * P);
+	assert_int_equal(ncalls, 0);
+	assert_true(mapping_set_is_mapped(&s, 15 * P, 16 * P));
+	assert_false(mapping_set_is_mapped(&s, 16 * P, 99 * P));
+	mapping_set_remove(&s, &one, 100 * P, 10 * P, 5 * P, true);
+	mapping_set_remove(&s, &two, 300 * P, 4 * P, 12 * P, false);
+	assert_int_equal(s.writable, 0);
+	mapping_set_fini(&s);
+}
+
+static void a_removal_in_the_middle_leaves_both_ends(void **state UNUSED)
+{
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	assert_int_equal(mapping_set_add(&s, &one, 100 * P, 10 * P, 0, true), 0);
+	mapping_set_remove(&s, &one, 103 * P, 2 * P, 3 * P, true);
+	assert_int_equal(s.writable, 8 * P);
+	invalidate(&s, 0, 10 * P);
+	assert_int_equal(ncalls, 2);
+	assert_int_equal(calls[0].end, 103 * P);
+	assert_int_equal(calls[1].start, 105 * P);
+	assert_false(mapping_set_is_mapped(&s, 3 * P, 5 * P));
+	/* What was added as one is removed across the hole's ends in pieces. */
+	mapping_set_remove(&s, &one, 100 * P, P, 0, true);
+	mapping_set_remove(&s, &one, 109 * P, P, 9 * P, true);
+	mapping_set_remove(&s, &one, 101 * P, 2 * P, P, true);
+	mapping_set_remove(&s, &one, 105 * P, 4 * P, 5 * P, true);
+	mapping_set_fini(&s);
+}
+
+static void a_removal_spans_mappings_that_were_added_apart(void **state UNUSED)
+{
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	assert_int_equal(mapping_set_add(&s, &one, 100 * P, 2 * P, 0, false), 0);
+	assert_int_equal(mapping_set_add(&s, &one, 102 * P, 2 * P, 2 * P, false), 0);
+	mapping_set_remove(&s, &one, 100 * P, 4 * P, 0, false);
+	mapping_set_fini(&s);
+}
+
+static void a_removal_tells_offsets_and_spaces_apart(void **state UNUSED)
+{
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	assert_int_equal(mapping_set_add(&s, &one, 100 * P, P, 0, false), 0);
+	assert_int_equal(mapping_set_add(&s, &one, 100 * P, P, 7 * P, false), 0);
+	assert_int_equal(mapping_set_add(&s, &two, 100 * P, P, 0, false), 0);
+	mapping_set_remove(&s, &one, 100 * P, P, 0, false);
+	invalidate(&s, 0, P);
+	assert_int_equal(ncalls, 1);
+	assert_ptr_equal(calls[0].space, &two);
+	assert_true(mapping_set_is_mapped(&s, 7 * P, 8 * P));
+	mapping_set_remove(&s, &one, 100 * P, P, 7 * P, false);
+	mapping_set_remove(&s, &two, 100 * P, P, 0, false);
+	mapping_set_fini(&s);
+}
+
+static void no_memory_fails_an_addition_but_no_removal(void **state UNUSED)
+{
+#ifdef NACRE_DEBUG
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		fault_arm("pool.struct mapping", nth);
+		assert_int_equal(mapping_set_add(&s, &one, 0, P, 0, false), -ENOMEM);
+		assert_true(fault_fired());
+	}
+	assert_int_equal(mapping_set_add(&s, &one, 0, 5 * P, 0, false), 0);
+	fault_arm("pool.struct mapping", 1);
+	mapping_set_remove(&s, &one, 2 * P, P, 2 * P, false);
+	assert_true(fault_fired());
+	mapping_set_remove(&s, &one, 0, 2 * P, 0, false);
+	mapping_set_remove(&s, &one, 3 * P, 2 * P, 3 * P, false);
+	mapping_set_fini(&s);
+#endif
+}
+
+/* ---- at random: one address page maps one offset page ---- */
+
+#define PAGES 64u
+
+static uint64_t counter;
+
+static unsigned pick(unsigned below)
+{
+	counter += 0x9e3779b97f4a7c15ull;
+	return (unsigned)(hash_u64(counter) >> 32) % below;
+}
+
+/* mapped[space][page]: mapped at the same offset. */
+static bool mapped[2][PAGES];
+
+static void check_against_table(struct mapping_set *s)
+{
+	unsigned seen[2][PAGES] = { { 0 } };
+
+	invalidate(s, 0, PAGES * P);
+	for (unsigned i = 0; i < ncalls; i++) {
+		for (gva_t a = calls[i].start; a < calls[i].end; a += P)
+			seen[calls[i].space == &two][a / P]++;
+	}
+	for (unsigned i = 0; i < 2 * PAGES; i++)
+		assert_int_equal(seen[i / PAGES][i % PAGES], mapped[i / PAGES][i % PAGES]);
+}
+
+static void random_step(struct mapping_set *s)
+{
+	unsigned who = pick(2), at = pick(PAGES), count = 1 + pick(PAGES - at);
+	struct mapping_space *ms = who ? &two : &one;
+	bool is = mapped[who][at];
+	unsigned n = 1;
+
+	while (n < count && mapped[who][at + n] == is)
+		n++;
+	if (is)
+		mapping_set_remove(s, ms, at * P, n * P, at * P, who);
+	else
+		assert_int_equal(mapping_set_add(s, ms, at * P, n * P, at * P, who), 0);
+	for (unsigned i = 0; i < n; i++)
+		mapped[who][at + i] = !is;
+}
+
+static void random_mappings_agree_with_a_table(void **state UNUSED)
+{
+	const char *seed = getenv("NACRE_TEST_SEED");
+	struct mapping_set s;
+
+	counter = seed ? strtoull(seed, NULL, 0) : 1;
+	printf("seed %llu\n", (unsigned long long)counter);
+	mapping_set_init(&s);
+	for (unsigned i = 0; i < 20000; i++) {
+		random_step(&s);
+		check_against_table(&s);
+	}
+	for (unsigned i = 0; i < 2 * PAGES; i++) {
+		if (mapped[i / PAGES][i % PAGES])
+			mapping_set_remove(&s, i / PAGES ? &two : &one, i % PAGES * P, P,
+					   i % PAGES * P, i / PAGES);
+	}
+	mapping_set_fini(&s);
+}
+
+/* ---- the checker ---- */
+
+static int no_fd(struct mapfile *f UNUSED)
+{
+	return -1;
+}
+
+static const struct mapfile_ops nothing_ops = { .fd = no_fd };
+static struct mapfile nothing = { &nothing_ops };
+
+static void a_right_translation_passes_the_checker(void **state UNUSED)
+{
+	struct translation t[2] = {
+		{ 0, 2 * P, &nothing, 8 * P, MAP_R | MAP_X },
+		{ 2 * P, 5 * P, &nothing, 40 * P, MAP_R },
+	};
+
+	translate_check(P, 4 * P, 0, 6 * P, MAP_R, 0, t, 2);
+	translate_check(P, 6 * P, 0, 6 * P, MAP_R, -EFAULT, t, 2);
+	translate_check(P, 6 * P, 0, 6 * P, MAP_R, -EIO, t, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_invalidation_finds_each_mapping_of_the_range),
+		cmocka_unit_test(a_removal_in_the_middle_leaves_both_ends),
+		cmocka_unit_test(a_removal_spans_mappings_that_were_added_apart),
+		cmocka_unit_test(a_removal_tells_offsets_and_spaces_apart),
+		cmocka_unit_test(no_memory_fails_an_addition_but_no_removal),
+		cmocka_unit_test(random_mappings_agree_with_a_table),
+		cmocka_unit_test(a_right_translation_passes_the_checker),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
