@@ -66,7 +66,16 @@ static int iov_of_blocks(const struct block *blk, unsigned count, struct iovec *
 	return (int)count;
 }
 
-static ssize_t transfer(struct host_file *hf, struct uio *u, size_t limit, bool write)
+/* pos NULL: at the host's own position, which others may share. */
+static ssize_t host_move(int fd, const struct iovec *iov, int count, const fileoff_t *pos, bool write)
+{
+	if (!pos)
+		return write ? host_writev(fd, iov, count) : host_readv(fd, iov, count);
+	return write ? host_pwritev2(fd, iov, count, (int64_t)*pos, 0) :
+		       host_preadv2(fd, iov, count, (int64_t)*pos, 0);
+}
+
+static ssize_t transfer(struct host_file *hf, struct uio *u, size_t limit, fileoff_t *pos, bool write)
 {
 	struct block blk[UIO_MAX_BLOCKS];
 	struct iovec iov[UIO_MAX_BLOCKS];
@@ -76,11 +85,22 @@ static ssize_t transfer(struct host_file *hf, struct uio *u, size_t limit, bool 
 	if (want < 0)
 		return want;
 	iov_of_blocks(blk, count, iov);
-	n = write ? host_writev(hf->fd, iov, (int)count) : host_readv(hf->fd, iov, (int)count);
+	n = host_move(hf->fd, iov, (int)count, pos, write);
 	uio_unpin(u);
-	if (n > 0)
+	if (n > 0) {
 		uio_advance(u, (size_t)n);
+		if (pos)
+			*pos += (uint64_t)n;
+	}
 	return n;
+}
+
+/* The caller's own position, or NULL: the file's is the host's. */
+static fileoff_t *own_pos(const struct file *f, fileoff_t *pos)
+{
+	const struct host_file *hf = f->priv;
+
+	return hf->can_seek && pos != &f->pos ? pos : NULL;
 }
 
 /* Regular files and the like: never wait. */
@@ -89,9 +109,10 @@ static bool never_blocks(const struct host_file *hf)
 	return S_ISREG(hf->kind) || S_ISBLK(hf->kind);
 }
 
-static ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos UNUSED, struct io *io)
+static ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
 {
 	struct host_file *hf = f->priv;
+	fileoff_t *at = own_pos(f, pos);
 	ssize_t n;
 
 	if (!u->remaining)
@@ -106,7 +127,7 @@ static ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos UNUSED,
 		/* Another reader of the same pipe may have been faster: then
 		 * this blocks for as long as it takes, holding the guest's
 		 * mappings still; so look again right before. */
-		n = transfer(hf, u, SIZE_MAX, false);
+		n = transfer(hf, u, SIZE_MAX, at, false);
 		if (n != -EAGAIN)
 			return n;
 	}
@@ -118,9 +139,10 @@ static size_t write_piece(const struct host_file *hf)
 	return S_ISFIFO(hf->kind) || hf->is_tty || S_ISSOCK(hf->kind) ? PIPE_PIECE : SIZE_MAX;
 }
 
-static ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos UNUSED, struct io *io)
+static ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
 {
 	struct host_file *hf = f->priv;
+	fileoff_t *at = own_pos(f, pos);
 	ssize_t done = 0;
 
 	while (u->remaining) {
@@ -134,7 +156,7 @@ static ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos UNUSED
 				return done ? done : r;
 			continue;
 		}
-		n = transfer(hf, u, write_piece(hf), true);
+		n = transfer(hf, u, write_piece(hf), at, true);
 		if (n == -EAGAIN)
 			continue;
 		if (n <= 0)
@@ -310,5 +332,7 @@ int hostfd_file_create(int fd, const struct cred *cred, struct file **out)
 			     hf->kind, cred, out);
 	if (r < 0)
 		free(hf);
+	else
+		(*out)->is_stream = !hf->can_seek;
 	return r;
 }
