@@ -127,7 +127,8 @@ struct mappable_ops {
 	int (*invalidate_unsavable)(struct mappable *m);
 	/* msync(MS_SYNC): write [off, off + size) back. */
 	int (*sync)(struct mappable *m, fileoff_t off, uint64_t size);
-	/* Name, device and inode for /proc/[pid]/maps. Returns the length. */
+	/* Name, device and inode for /proc/[pid]/maps. Returns the length. => no
+	 * lock of mm is held. */
 	size_t (*describe)(struct mappable *m, char *buf, size_t size, uint64_t *dev,
 			   uint64_t *ino);
 };

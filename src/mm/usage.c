@@ -84,22 +84,36 @@ static void fill_info(struct mm *mm, const struct vma *v, struct mm_vma_info *in
 	info->grows_down = v->flags & VMA_GROWSDOWN;
 	info->locked = v->lock != MLOCK_MODE_NONE;
 	info->offset = v->offset;
-	if (v->mappable && v->mappable->ops->describe)
-		v->mappable->ops->describe(v->mappable, info->name, sizeof(info->name), &info->dev,
-					   &info->ino);
-	if (v->name)
-		(void)snprintf(info->name, sizeof(info->name), "%s", v->name);
 	fill_resident(mm, v, info);
+}
+
+/* A path is made with locks that rank above ours: => no lock held */
+static void describe(struct mappable *m, const char *name, struct mm_vma_info *info)
+{
+	if (m && m->ops->describe)
+		m->ops->describe(m, info->name, sizeof(info->name), &info->dev, &info->ino);
+	if (m)
+		m->ops->put(m);
+	if (name)
+		(void)snprintf(info->name, sizeof(info->name), "%s", name);
 }
 
 bool mm_next_vma(struct mm *mm, gva_t addr, struct mm_vma_info *info)
 {
+	struct mappable *m = NULL;
+	const char *name = NULL;
 	const struct vma *v;
 
 	rwlock_read(&mm->map_lock);
 	v = vma_from(mm, addr);
-	if (v)
+	if (v) {
 		fill_info(mm, v, info);
+		name = v->name;
+		m = v->mappable;
+		if (m)
+			m->ops->get(m);
+	}
 	rwlock_read_unlock(&mm->map_lock);
+	describe(m, name, info);
 	return v != NULL;
 }
