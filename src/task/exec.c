@@ -198,6 +198,9 @@ static int empty_mm(struct task *t)
 	if (r < 0)
 		return r;
 	mm_limits_from(t);
+	mutex_lock(&pids_lock);
+	t->group->was_execed = true; /* before a vfork parent can look */
+	mutex_unlock(&pids_lock);
 	vfork_release(t);
 	return 0;
 }
@@ -282,9 +285,6 @@ void task_exec_finish(struct task *t, gva_t entry, gva_t stack, struct file *exe
 	take_cred(t, new_cred);
 	memset(t->comm, 0, sizeof(t->comm));
 	memcpy(t->comm, comm, strnlen(comm, sizeof(t->comm) - 1));
-	mutex_lock(&pids_lock);
-	g->was_execed = true;
-	mutex_unlock(&pids_lock);
 	mutex_lock(&g->lock);
 	g->dumpable = true;
 	mutex_unlock(&g->lock);

@@ -59,6 +59,7 @@ static void stop_continue_kill(void)
 	CHECK_EQ(status, 0xffff);
 	CHECK_EQ(waitpid(pid, &status, WNOHANG | WUNTRACED | WCONTINUED), 0);
 	/* A stopped process takes SIGTERM when it continues, SIGKILL at once. */
+	CHECK(setpgid(pid, pid) == 0); /* in an orphaned group SIGTSTP does nothing */
 	CHECK(kill(pid, SIGTSTP) == 0);
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	CHECK_EQ(WSTOPSIG(status), SIGTSTP);

@@ -24,7 +24,7 @@ static void with_info(int sig, siginfo_t *si, void *uc)
 	CHECK(!sigismember(&((ucontext_t *)uc)->uc_sigmask, sig));
 }
 
-static void catch (int sig, void (*fn)(int, siginfo_t *, void *), int flags)
+static void install(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
 {
 	struct sigaction sa;
 
@@ -54,7 +54,7 @@ static void info_of_kill(void)
 {
 	union sigval v = { .sival_int = 1234 };
 
-	catch (SIGUSR2, with_info, 0);
+	install(SIGUSR2, with_info, 0);
 	CHECK(kill(getpid(), SIGUSR2) == 0);
 	CHECK_EQ(info.si_signo, SIGUSR2);
 	CHECK_EQ(info.si_code, SI_USER);
@@ -71,7 +71,7 @@ static void reset_and_nodefer(void)
 {
 	struct sigaction old;
 
-	catch (SIGUSR1, with_info, SA_RESETHAND);
+	install(SIGUSR1, with_info, SA_RESETHAND);
 	raise(SIGUSR1);
 	CHECK(sigaction(SIGUSR1, NULL, &old) == 0);
 	CHECK(old.sa_handler == SIG_DFL);
@@ -93,12 +93,12 @@ static void recurse(int sig, siginfo_t *si, void *uc)
 
 static void nesting(void)
 {
-	catch (SIGUSR1, recurse, SA_NODEFER);
+	install(SIGUSR1, recurse, SA_NODEFER);
 	depth = max_depth = 0;
 	raise(SIGUSR1);
 	CHECK_EQ(max_depth, 3);
 	/* Without SA_NODEFER, the second waits until the first returns. */
-	catch (SIGUSR1, recurse, 0);
+	install(SIGUSR1, recurse, 0);
 	depth = 2;
 	max_depth = 0;
 	raise(SIGUSR1);
@@ -150,7 +150,7 @@ static void child_signal(void)
 	int status;
 	pid_t pid;
 
-	catch (SIGCHLD, with_info, 0);
+	install(SIGCHLD, with_info, 0);
 	hits = 0;
 	pid = fork();
 	if (pid == 0)

@@ -31,7 +31,7 @@ static sigset_t set_of(int a, int b)
 	return s;
 }
 
-static void catch (int sig, sigset_t mask)
+static void install(int sig, sigset_t mask)
 {
 	struct sigaction sa;
 
@@ -45,7 +45,7 @@ static void block_and_unblock(void)
 {
 	sigset_t usr1 = set_of(SIGUSR1, 0), old, pending;
 
-	catch (SIGUSR1, set_of(SIGUSR2, 0));
+	install(SIGUSR1, set_of(SIGUSR2, 0));
 	CHECK(sigprocmask(SIG_BLOCK, &usr1, &old) == 0);
 	CHECK(!sigismember(&old, SIGUSR1));
 	hits = 0;
