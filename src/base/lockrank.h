@@ -21,7 +21,6 @@ enum lock_rank {
 	LOCK_VFS_DIR2,     /* the second directory of a rename or link */
 	LOCK_COPY_UP,      /* overlay: one inode's copy-up */
 	LOCK_VFS_DIR_UPPER, /* overlay: the directory in which copies are made */
-	LOCK_VFS_MOUNT,    /* the mount tree */
 	LOCK_EPOLL_ALL,   /* interest lists of all epolls: their shape */
 	LOCK_EPOLL,        /* one epoll instance */
 	LOCK_SOCKET,       /* one socket */
@@ -45,6 +44,7 @@ enum lock_rank {
 	LOCK_INODE_MAPS,   /* the reverse mappings of a mappable */
 	LOCK_MM_ACTIVE,    /* pmas of an address space */
 	LOCK_MM_ACTIVE2,   /* the child's, in fork */
+	LOCK_VFS_MOUNT,    /* the mount tree: names for /proc/[pid]/maps need it */
 	LOCK_INODE,        /* metadata of one inode */
 	LOCK_INODE_DATA,   /* size, cache and dirty sets of one inode */
 	LOCK_INODE_LOWER,  /* the inode below, in a stacked file system */

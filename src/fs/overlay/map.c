@@ -61,6 +61,13 @@ static int overlay_translate(struct mappable *m, fileoff_t start, fileoff_t end,
 	return real->ops->translate(real, start, end, opt_start, opt_end, access, out, max, count);
 }
 
+static int overlay_punch(struct mappable *m, fileoff_t off, uint64_t size)
+{
+	struct mappable *real = real_of(m);
+
+	return real->ops->punch ? real->ops->punch(real, off, size) : -EOPNOTSUPP;
+}
+
 static int overlay_invalidate_unsavable(struct mappable *m)
 {
 	struct mappable *real = real_of(m);
@@ -92,6 +99,7 @@ static const struct mappable_ops overlay_mappable_ops = {
 	.remove_mapping = overlay_remove_mapping,
 	.copy_mapping = overlay_copy_mapping,
 	.translate = overlay_translate,
+	.punch = overlay_punch,
 	.invalidate_unsavable = overlay_invalidate_unsavable,
 	.sync = overlay_map_sync,
 	.describe = overlay_describe,

@@ -10,6 +10,8 @@
  * Locks: maps_lock (INODE_MAPS) the reverse mappings; map_lock (INODE_LOWER_DATA)
  * the hostmaps, which are put outside it.
  */
+#include <linux/falloc.h>
+
 #include "fs/remote/internal.h"
 
 static struct rnode *rnode_of_mappable(struct mappable *m)
@@ -174,6 +176,21 @@ static int remote_translate(struct mappable *m, fileoff_t start, fileoff_t end, 
 	return end > eof ? -EFAULT : 0;
 }
 
+/* The host takes the pages out of its own cache, which is what is mapped. */
+static int remote_punch(struct mappable *m, fileoff_t off, uint64_t size)
+{
+	struct rnode *n = rnode_of_mappable(m);
+	struct remote_handle *h;
+	int r = n->remote->readonly ? -EROFS : handle_get(n, HANDLE_RDWR, &h);
+
+	if (r < 0)
+		return r;
+	r = n->remote->ops->fallocate(h, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, size);
+	remote_handle_put(h);
+	rnode_changed(n);
+	return r;
+}
+
 static int remote_map_sync(struct mappable *m, fileoff_t off UNUSED, uint64_t size UNUSED)
 {
 	struct rnode *n = rnode_of_mappable(m);
@@ -210,6 +227,7 @@ const struct mappable_ops remote_mappable_ops = {
 	.remove_mapping = remote_remove_mapping,
 	.copy_mapping = remote_copy_mapping,
 	.translate = remote_translate,
+	.punch = remote_punch,
 	.sync = remote_map_sync,
 	.describe = remote_describe,
 };
