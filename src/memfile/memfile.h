@@ -71,6 +71,12 @@ void memfile_trim(struct memfile *mf);
 bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size);
 /* Gives the memory of a live range back; it reads as zeros afterwards. */
 void memfile_decommit(struct memfile *mf, uint64_t offset, uint64_t size);
+/* Copies into a range that the caller alone has (also MEMFILE_SCRATCH). write:
+ * returns the bytes that could be read from src. copy: between live ranges, page
+ * aligned; pages without memory stay so. False: the host has no memory. */
+size_t memfile_write(const struct memfile *mf, uint64_t to, const void *src, size_t size)
+	MUST_CHECK;
+bool memfile_copy(const struct memfile *mf, uint64_t to, uint64_t from, uint64_t size) MUST_CHECK;
 /* Bytes of a live range that hold memory, as the host knows it. */
 uint64_t memfile_resident(const struct memfile *mf, uint64_t offset, uint64_t size);
 /* One byte a page, bit 0: it holds memory (as mincore(2)). */

@@ -11,9 +11,12 @@
  *	the window exclusive           the window writable again
  *	else                           the window is copied
  *
- * The window is the aligned 64 KiB around the address, cut to the pma. When the
- * source ends within it (a file that was truncated), what lies before is kept;
- * when the page itself is gone, the write is SIGBUS.
+ * The window is the aligned 64 KiB around the address, cut to the pma; behind
+ * a run of copies it is larger, up to 1 MiB: who writes memory in order will go
+ * on. When the source ends within it (a file that was truncated), what lies
+ * before is kept; when the page itself is gone, the write is SIGBUS.
+ *
+ * Where copies were broken is remembered for the next fork (fork.c).
  */
 #include "mm/internal.h"
 
@@ -59,30 +62,43 @@ static int take_back(struct batch *b, const struct vma *v, struct pma *p, struct
  * could be read, in bytes. */
 static uint64_t copy_pages(struct mm *mm, struct pma *p, struct window w, uint64_t to)
 {
+	struct memfile *mf = mm->env.memfile;
 	uint64_t done = 0, size = w.hi - w.lo;
 
+	if (p->is_private)
+		return memfile_copy(mf, to, pma_offset(p, w.lo), size) ? size : 0;
 	while (done < size) {
-		struct block src[4],
-			dst = { memfile_addr(mm->env.memfile, to + done), size - done };
+		struct block src[4];
 		unsigned count;
-		size_t have = pma_blocks(mm, p, w.lo + done, size - done, MAP_R, src, 4, &count);
-		size_t copied = block_copy(&dst, 1, src, count);
+		uint64_t before = done;
 
-		done += copied;
-		if (!have || copied < have)
+		if (!pma_blocks(mm, p, w.lo + done, size - done, MAP_R, src, 4, &count))
 			break;
+		for (unsigned i = 0; i < count; i++) {
+			size_t n = memfile_write(mf, to + done, src[i].base, src[i].size);
+
+			done += n;
+			if (n < src[i].size)
+				return page_down(done);
+		}
+		ASSERT(done > before);
 	}
 	return page_down(done);
+}
+
+/* The copy that ends at addr, if there is one. */
+static const struct pma *run_below(const struct mm *mm, const struct vma *v, gva_t addr)
+{
+	const struct pma *below = addr > v->node.start ? pma_find(mm, addr - 1) : NULL;
+
+	return below && below->is_private && !below->need_cow ? below : NULL;
 }
 
 /* Where the copy goes. Behind the last copy if that was just below, so that a
  * run of copies is one mapping. */
 static int copy_target(struct mm *mm, const struct vma *v, struct window w, uint64_t *offset)
 {
-	const struct pma *below = w.lo ? pma_find(mm, w.lo - 1) : NULL;
-	bool is_run = below && below->is_private && !below->need_cow && w.lo > v->node.start;
-
-	if (is_run)
+	if (run_below(mm, v, w.lo))
 		return extent_alloc(mm, w.lo, w.hi - w.lo, MEMFILE_ANON, true, offset);
 	if (memfile_over_limit(mm->env.memfile))
 		return -ENOMEM;
@@ -147,12 +163,40 @@ static int copy_window(struct batch *b, const struct vma *v, struct pma *p, gva_
 	return err;
 }
 
+static uint64_t window_size(const struct mm *mm, const struct vma *v, const struct pma *p,
+			    gva_t addr, unsigned flags)
+{
+	const struct pma *below;
+	uint64_t size = COW_WINDOW;
+
+	if (flags & FILL_WHOLE)
+		return (uint64_t)1 << 63;
+	below = run_below(mm, v, window_at(v, p, addr, COW_WINDOW).lo);
+	while (below && size < COW_WINDOW_MAX && size < pma_size(below))
+		size *= 2;
+	return size;
+}
+
+void cow_remember(struct mm *mm, gva_t addr)
+{
+	gva_t window = addr & ~(COW_WINDOW - 1);
+
+	for (unsigned i = 0; i < HOT_WINDOWS; i++) {
+		if (mm->hot[i] == window)
+			return;
+	}
+	mm->hot[mm->hot_turn++ % HOT_WINDOWS] = window;
+}
+
 int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags)
 {
-	uint64_t size = flags & FILL_WHOLE ? (uint64_t)1 << 63 : COW_WINDOW;
+	uint64_t size = window_size(b->mm, v, p, addr, flags);
 	struct window w = window_at(v, p, addr, size);
-	int err = take_back(b, v, p, w);
+	int err;
 
+	if (p->is_private)
+		cow_remember(b->mm, addr);
+	err = take_back(b, v, p, w);
 	if (err)
 		return err < 0 ? err : 0;
 	err = copy_window(b, v, p, addr, w);

@@ -20,6 +20,8 @@
  */
 #include "mm/internal.h"
 
+#include <string.h>
+
 static int fork_vma(struct mm *child, const struct vma *v)
 {
 	struct vma *c = vma_dup(v, v->node.start, v->node.end, v->offset);
@@ -47,6 +49,69 @@ static int fork_vmas(struct mm *mm, struct mm *child)
 	}
 	return err;
 }
+
+/* ---- windows that both sides will write at once ---- */
+
+/*
+ * A stack, the allocator's first pages, libc's data: parent and child both
+ * write them right after every fork, which would be two traps and a copy for
+ * each. Where copy-on-write was broken since the last fork, the child gets its
+ * copy here, and the parent's pages stay writable. Only for processes of one
+ * thread, since the copy must not be torn by another's stores.
+ */
+static int copy_hot(struct mm *mm, struct mm *child, const struct vma *v, gva_t lo, gva_t hi)
+{
+	struct memfile *mf = mm->env.memfile;
+	struct pma *c = pma_alloc(), *p;
+	int err = c ? pma_isolate(mm, lo, hi) : -ENOMEM;
+
+	if (!err)
+		err = memfile_alloc(mf, hi - lo, MEMFILE_ANON, MEMFILE_SCRATCH, &c->offset);
+	if (err) {
+		pma_free(c);
+		return err;
+	}
+	p = pma_find(mm, lo);
+	if (!memfile_copy(mf, c->offset, p->offset, hi - lo)) {
+		memfile_decref(mf, c->offset, hi - lo);
+		pma_free(c);
+		return -ENOMEM;
+	}
+	c->node.start = lo;
+	c->node.end = hi;
+	c->file = memfile_mapfile(mf);
+	c->perms = MAP_R | MAP_W | MAP_X;
+	c->is_private = true;
+	c->prot = pma_effective(v->prot, c);
+	pma_insert(child, c);
+	return 0;
+}
+
+static bool is_hot(const struct vma *v, const struct pma *p)
+{
+	return v && p && (v->prot & MAP_W) && !(v->flags & (VMA_DONTFORK | VMA_WIPEONFORK)) &&
+	       p->is_private && !p->need_cow;
+}
+
+static void copy_hot_windows(struct mm *mm, struct mm *child)
+{
+	memcpy(child->hot, mm->hot, sizeof(child->hot));
+	if (mm_users(mm) > 1 || memfile_over_limit(mm->env.memfile))
+		return;
+	for (unsigned i = 0; i < HOT_WINDOWS; i++) {
+		gva_t at = mm->hot[i], end = at + COW_WINDOW;
+		struct pma *p = at ? pma_from(mm, at) : NULL;
+		const struct vma *v = p ? vma_find(mm, MAX(p->node.start, at)) : NULL;
+
+		if (!p || p->node.start >= end || !is_hot(v, p))
+			mm->hot[i] = 0;
+		else if (copy_hot(mm, child, v, MAX(MAX(p->node.start, v->node.start), at),
+				  MIN(MIN(p->node.end, v->node.end), end)) < 0)
+			return; /* copied on write, then */
+	}
+}
+
+/* ---- the rest ---- */
 
 /* The child's part of p within v. */
 static int fork_pma(struct batch *parent, struct mm *child, const struct vma *v, struct pma *p)
@@ -81,8 +146,10 @@ static int fork_pmas(struct batch *parent, struct mm *child)
 		if (v->flags & (VMA_DONTFORK | VMA_WIPEONFORK))
 			continue;
 		for (struct pma *p = pma_from(mm, v->node.start);
-		     p && p->node.start < v->node.end && !err; p = pma_next(p))
-			err = fork_pma(parent, child, v, p);
+		     p && p->node.start < v->node.end && !err; p = pma_next(p)) {
+			if (!pma_find(child, MAX(p->node.start, v->node.start)))
+				err = fork_pma(parent, child, v, p);
+		}
 	}
 	return err;
 }
@@ -115,6 +182,7 @@ static int fork_locked(struct mm *mm, struct mm *child)
 	lock_both(mm, child);
 	batch_init(&for_parent, mm);
 	batch_init(&for_child, child);
+	copy_hot_windows(mm, child);
 	err = fork_pmas(&for_parent, child);
 	shared = batch_end(&for_parent);
 	mapped = map_child(&for_child);

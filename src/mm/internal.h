@@ -38,6 +38,9 @@
 #define EXTENT_MAX ((uint64_t)64 << 20)
 /* Copy-on-write copies this much, aligned to it. */
 #define COW_WINDOW ((uint64_t)64 << 10)
+#define COW_WINDOW_MAX ((uint64_t)1 << 20)
+/* Windows that fork copies at once. */
+#define HOT_WINDOWS 8
 /* Writable private file mappings up to this are copied at once. */
 #define COPY_AT_MAP_MAX ((uint64_t)256 << 10)
 /* No mapping comes closer below a growing stack. */
@@ -116,6 +119,8 @@ struct mm {
 	struct ivmap pmas;              /* [p] */
 	struct growth growths[GROWTHS]; /* [p] */
 	unsigned growth_turn;           /* [p] */
+	gva_t hot[HOT_WINDOWS];         /* [p] where copy-on-write was last broken */
+	unsigned hot_turn;              /* [p] */
 	struct list spare_pmas;         /* [p] for splits that must not fail */
 	unsigned nspares;               /* [p] */
 };
@@ -320,6 +325,7 @@ int fill(struct batch *b, struct vma *v, gva_t start, gva_t end, int access, uns
 void fill_eagerly(struct batch *b, struct vma *v, gva_t start, gva_t end, unsigned flags);
 /* p, which must not be written yet, becomes writable at addr. */
 int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags) MUST_CHECK;
+void cow_remember(struct mm *mm, gva_t addr);
 
 /* ---- fault.c ---- */
 

@@ -146,6 +146,7 @@ static void drop_everything(struct mm *mm, struct list *removed)
 		p->is_mapped = false;
 	pma_drop_range(&b, 0, UINT64_MAX);
 	extent_forget(mm);
+	memset(mm->hot, 0, sizeof(mm->hot));
 	err = batch_end(&b);
 	ASSERT(err == 0);
 	vma_remove_range(mm, 0, UINT64_MAX, removed);
