@@ -1,26 +1,21 @@
-/* Clocks, sleeping, timers. */
-#include <string.h>
-#include <time.h>
+/*
+ * Clocks and sleeping.
+ *
+ * Everything sleeps on CLOCK_MONOTONIC: an absolute time of another clock is
+ * turned into a deadline once, as the sleep begins. Guests cannot set clocks.
+ */
+#include "abi/time.h"
 
 #include "abi/errno.h"
 #include "abi/resource.h"
-#include "abi/signal.h"
-#include "abi/time.h"
 #include "syscall/families.h"
 #include "syscall/restart.h"
 #include "syscall/syscall.h"
+#include "syscall/timeconv.h"
 
-#define NSEC 1000000000ull
+#define CPU_SLEEP_MIN_NS 1000000ull
 
-static struct abi_timespec to_timespec(uint64_t ns)
-{
-	return (struct abi_timespec){ (int64_t)(ns / NSEC), (int64_t)(ns % NSEC) };
-}
-
-static struct abi_timeval to_timeval(uint64_t ns)
-{
-	return (struct abi_timeval){ (int64_t)(ns / NSEC), (int64_t)(ns % NSEC / 1000) };
-}
+/* ---- reading ---- */
 
 SYSCALL(clock_gettime)
 {
@@ -30,7 +25,7 @@ SYSCALL(clock_gettime)
 
 	if (r < 0)
 		return r;
-	ts = to_timespec(ns);
+	ts = timespec_of_ns(ns);
 	return syscall_copy_out(t, args->a[1], &ts, sizeof(ts));
 }
 
@@ -42,103 +37,110 @@ SYSCALL(clock_getres)
 
 	if (r < 0 || !args->a[1])
 		return r;
-	ts = to_timespec(ns);
+	ts = timespec_of_ns(ns);
 	return syscall_copy_out(t, args->a[1], &ts, sizeof(ts));
-}
-
-SYSCALL(clock_settime)
-{
-	uint64_t ns;
-	int r = syscall_timespec(t, args->a[1], &ns);
-
-	if (r < 0)
-		return r;
-	return (int)args->a[0] == CLOCK_REALTIME ? -EPERM : -EINVAL;
 }
 
 SYSCALL(gettimeofday)
 {
+	struct abi_timeval tv = timeval_of_ns(clock_now(t, CLOCK_REALTIME));
 	struct abi_timezone tz = { 0 };
-	struct abi_timeval tv;
-	uint64_t ns;
-	int r = task_clock_ns(t, CLOCK_REALTIME, &ns);
 
-	tv = to_timeval(ns);
-	if (r == 0 && args->a[0])
-		r = syscall_copy_out(t, args->a[0], &tv, sizeof(tv));
-	if (r == 0 && args->a[1])
-		r = syscall_copy_out(t, args->a[1], &tz, sizeof(tz));
-	return r;
-}
-
-SYSCALL(settimeofday)
-{
-	return -EPERM;
+	if (args->a[0] && syscall_copy_out(t, args->a[0], &tv, sizeof(tv)) < 0)
+		return -EFAULT;
+	return args->a[1] ? syscall_copy_out(t, args->a[1], &tz, sizeof(tz)) : 0;
 }
 
 SYSCALL(time)
 {
-	uint64_t ns;
-	int64_t sec;
-	int r = task_clock_ns(t, CLOCK_REALTIME, &ns);
+	int64_t sec = (int64_t)(clock_now(t, CLOCK_REALTIME) / ABI_NSEC_PER_SEC);
 
-	if (r < 0)
-		return r;
-	sec = (int64_t)(ns / NSEC);
 	if (args->a[0] && syscall_copy_out(t, args->a[0], &sec, sizeof(sec)) < 0)
 		return -EFAULT;
 	return sec;
 }
 
-SYSCALL(times)
+static int64_t clock_ticks(uint64_t ns)
 {
-	struct thread_group *g = t->group;
-	struct abi_tms tms;
-	uint64_t ut, st, now;
-	const uint64_t tick = NSEC / ABI_USER_HZ;
-	int r;
-
-	group_times(g, &ut, &st);
-	tms = (struct abi_tms){ (int64_t)(ut / tick), (int64_t)(st / tick), (int64_t)(g->child_utime_ns / tick),
-				(int64_t)(g->child_stime_ns / tick) };
-	r = task_clock_ns(t, CLOCK_MONOTONIC, &now);
-	if (r == 0 && args->a[0])
-		r = syscall_copy_out(t, args->a[0], &tms, sizeof(tms));
-	return r < 0 ? r : (long)(now / tick);
+	return (int64_t)(ns / (ABI_NSEC_PER_SEC / ABI_USER_HZ));
 }
 
-SYSCALL(adjtimex)
+SYSCALL(times)
 {
-	uint32_t modes;
-	int r = syscall_copy_in(t, &modes, args->a[0], sizeof(modes));
+	uint64_t utime, stime;
+	struct kusage children;
+	struct abi_tms tms;
 
+	if (args->a[0]) {
+		group_times(t->group, &utime, &stime);
+		task_usage(t, ABI_RUSAGE_CHILDREN, &children);
+		tms = (struct abi_tms){
+			.utime = clock_ticks(utime),
+			.stime = clock_ticks(stime),
+			.cutime = clock_ticks(children.utime_ns),
+			.cstime = clock_ticks(children.stime_ns),
+		};
+		if (syscall_copy_out(t, args->a[0], &tms, sizeof(tms)) < 0)
+			return -EFAULT;
+	}
+	return clock_ticks(clock_now(t, CLOCK_MONOTONIC));
+}
+
+/* ---- setting: refused, after Linux's own checks ---- */
+
+SYSCALL(clock_settime)
+{
+	uint64_t ns;
+	int r;
+
+	if ((int)args->a[0] != CLOCK_REALTIME)
+		return -EINVAL;
+	r = syscall_timespec(t, args->a[1], &ns);
+	return r < 0 ? r : -EPERM;
+}
+
+SYSCALL(settimeofday)
+{
+	struct abi_timeval tv;
+	uint64_t ns;
+	int r = 0;
+
+	if (args->a[0]) {
+		r = syscall_copy_in(t, &tv, args->a[0], sizeof(tv));
+		if (r == 0)
+			r = ns_of_timeval(&tv, &ns);
+	}
 	return r < 0 ? r : -EPERM;
 }
 
 /* ---- sleeping ---- */
 
-static void put_remaining(struct task *t, gva_t user, uint64_t deadline)
+static int put_remaining(struct task *t, gva_t user, uint64_t deadline_ns)
 {
-	struct abi_timespec left;
-	uint64_t now;
+	uint64_t now = clock_now(t, CLOCK_MONOTONIC);
+	struct abi_timespec ts = timespec_of_ns(deadline_ns > now ? deadline_ns - now : 0);
 
-	if (!user || task_clock_ns(t, CLOCK_MONOTONIC, &now) < 0)
-		return;
-	left = to_timespec(deadline > now ? deadline - now : 0);
-	(void)!syscall_copy_out(t, user, &left, sizeof(left));
+	return user ? syscall_copy_out(t, user, &ts, sizeof(ts)) : 0;
 }
 
-static long sleep_until(struct task *t, uint64_t deadline, gva_t rem, bool relative)
+/* Interrupted with time left: if no handler runs, it sleeps on to the deadline. */
+static long sleep_until(struct task *t, uint64_t deadline_ns, gva_t remaining)
 {
-	int r = task_sleep(t, deadline);
+	int r = task_sleep(t, deadline_ns);
 
-	if (r != -ERESTARTSYS)
-		return r;
-	if (!relative)
-		return -ERESTARTNOHAND;
-	put_remaining(t, rem, deadline);
-	t->restart = (struct restart_block){ .kind = RESTART_NANOSLEEP, .deadline_ns = deadline, .arg = { rem } };
+	if (r == 0 || clock_now(t, CLOCK_MONOTONIC) >= deadline_ns)
+		return 0;
+	if (put_remaining(t, remaining, deadline_ns) < 0)
+		return -EFAULT;
+	t->restart = (struct restart_block){ .kind = RESTART_NANOSLEEP,
+					     .deadline_ns = deadline_ns,
+					     .arg = { remaining } };
 	return -ERESTART_RESTARTBLOCK;
+}
+
+long nanosleep_restart(struct task *t)
+{
+	return sleep_until(t, t->restart.deadline_ns, t->restart.arg[0]);
 }
 
 SYSCALL(nanosleep)
@@ -146,43 +148,121 @@ SYSCALL(nanosleep)
 	uint64_t ns;
 	int r = syscall_timespec(t, args->a[0], &ns);
 
-	return r < 0 ? r : sleep_until(t, syscall_deadline(t, ns), args->a[1], true);
+	return r < 0 ? r : sleep_until(t, syscall_deadline(t, ns), args->a[1]);
 }
 
-/* The deadline on another clock, as one on CLOCK_MONOTONIC. */
-static int convert_deadline(struct task *t, int clock, uint64_t at, uint64_t *deadline)
+/* Can clock_nanosleep wait on it? Others are -EINVAL (no such clock, or one that
+ * stands still while its thread sleeps) or -EOPNOTSUPP. */
+static int check_sleep_clock(struct task *t, int clock)
 {
-	uint64_t now, mono;
-	int r = task_clock_ns(t, clock, &now);
+	uint64_t ns;
 
-	if (r == 0)
-		r = task_clock_ns(t, CLOCK_MONOTONIC, &mono);
-	if (r == 0)
-		*deadline = at > now ? mono + (at - now) : mono;
-	return r;
+	switch (clock) {
+	case CLOCK_REALTIME:
+	case CLOCK_MONOTONIC:
+	case CLOCK_BOOTTIME:
+	case CLOCK_TAI:
+	case CLOCK_PROCESS_CPUTIME_ID:
+		return 0;
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_BOOTTIME_ALARM:
+		return cred_has_cap(t->cred, CAP_WAKE_ALARM) ? 0 : -EPERM;
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_REALTIME_COARSE:
+	case CLOCK_MONOTONIC_COARSE:
+		return -EOPNOTSUPP;
+	case CLOCK_THREAD_CPUTIME_ID:
+		return -EINVAL;
+	default:
+		return clock < 0 ? task_clock_ns(t, clock, &ns) : -EINVAL;
+	}
+}
+
+/* Sleeps in steps: the clock runs at most as fast as all CPUs together. */
+static long sleep_cpu_clock(struct task *t, int clock, uint64_t until_ns)
+{
+	uint64_t now, step;
+	int r;
+
+	for (;;) {
+		r = task_clock_ns(t, clock, &now);
+		if (r < 0 || now >= until_ns)
+			return r;
+		step = MAX((until_ns - now) / t->kernel->ncpus, CPU_SLEEP_MIN_NS);
+		r = task_sleep(t, syscall_deadline(t, step));
+		if (r < 0)
+			return -ERESTARTNOHAND;
+	}
+}
+
+static bool is_cpu_clock(int clock)
+{
+	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID;
 }
 
 SYSCALL(clock_nanosleep)
 {
-	int clock = (int)args->a[0], r;
-	uint64_t ns, deadline, now;
+	int clock = (int)args->a[0], r = check_sleep_clock(t, clock);
+	bool is_abs = args->a[1] & TIMER_ABSTIME;
+	uint64_t ns, now;
 
-	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		return -EINVAL;
-	r = task_clock_ns(t, clock, &now);
 	if (r == 0)
 		r = syscall_timespec(t, args->a[2], &ns);
 	if (r < 0)
 		return r;
-	if (!(args->a[1] & TIMER_ABSTIME))
-		return sleep_until(t, syscall_deadline(t, ns), args->a[3], true);
-	r = convert_deadline(t, clock, ns, &deadline);
-	return r < 0 ? r : sleep_until(t, deadline, 0, false);
+	if (is_cpu_clock(clock)) {
+		r = is_abs ? 0 : task_clock_ns(t, clock, &now);
+		return r < 0 ? r : sleep_cpu_clock(t, clock, is_abs ? ns : now + ns);
+	}
+	if (!is_abs)
+		return sleep_until(t, syscall_deadline(t, ns), args->a[3]);
+	r = task_sleep(t, monotonic_of(t, clock, ns));
+	return r < 0 ? -ERESTARTNOHAND : 0;
 }
 
-long nanosleep_restart(struct task *t)
-{
-	struct restart_block rb = t->restart;
+/* ---- clock discipline: to be read, not changed ---- */
 
-	return sleep_until(t, rb.deadline_ns, rb.arg[0], true);
+#define TIME_ERROR 5
+#define STA_UNSYNC 0x0040
+#ifndef ADJ_OFFSET_SS_READ
+#define ADJ_OFFSET_SS_READ 0xa001u
+#endif
+
+static long timex_read(struct task *t, gva_t user)
+{
+	struct abi_timex tx;
+
+	if (syscall_copy_in(t, &tx, user, sizeof(tx)) < 0)
+		return -EFAULT;
+	if (tx.modes && tx.modes != ADJ_OFFSET_SS_READ)
+		return -EPERM;
+	tx = (struct abi_timex){
+		.modes = tx.modes,
+		.maxerror = 16000000,
+		.esterror = 16000000,
+		.status = STA_UNSYNC,
+		.constant = 2,
+		.precision = 1,
+		.tolerance = 32768000,
+		.time = timeval_of_ns(clock_now(t, CLOCK_REALTIME)),
+		.tick = 10000,
+	};
+	return syscall_copy_out(t, user, &tx, sizeof(tx)) < 0 ? -EFAULT : TIME_ERROR;
+}
+
+SYSCALL(adjtimex)
+{
+	return timex_read(t, args->a[0]);
+}
+
+SYSCALL(clock_adjtime)
+{
+	int clock = (int)args->a[0];
+	uint64_t ns;
+	int r;
+
+	if (clock == CLOCK_REALTIME)
+		return timex_read(t, args->a[1]);
+	r = task_clock_ns(t, clock, &ns);
+	return r < 0 ? r : -EOPNOTSUPP;
 }

@@ -19,7 +19,7 @@ struct eventfd {
 POOL_DEFINE(eventfd_pool, struct eventfd);
 
 /* Waits with the lock dropped; the entry is queued by the caller. */
-static int wait_relock(struct eventfd *e, struct io *io)
+LOCKS_UNCHECKED static int wait_relock(struct eventfd *e, struct io *io)
 {
 	int r;
 

@@ -143,7 +143,9 @@ static ssize_t read_packet(struct pipe *p, struct uio *u)
 	return r;
 }
 
-static int pipe_wait(struct pipe *p, struct waitq_entry *e, bool *queued, uint32_t events, struct io *io)
+/* May drop and retake the lock, which the caller holds. */
+LOCKS_UNCHECKED static int pipe_wait(struct pipe *p, struct waitq_entry *e, bool *queued,
+				     uint32_t events, struct io *io)
 {
 	int r;
 
@@ -440,7 +442,7 @@ static struct pipe *fifo_pipe(struct inode *inode)
 }
 
 /* open(2) of one end waits for the other (fifo(7)). */
-static int fifo_rendezvous(struct pipe *p, bool reader, unsigned flags, const struct vfs_ctx *ctx)
+LOCKS_UNCHECKED static int fifo_rendezvous(struct pipe *p, bool reader, unsigned flags, const struct vfs_ctx *ctx)
 {
 	struct io io = { .ctx = ctx };
 	struct waitq_entry e;
