@@ -1,0 +1,41 @@
+/* What the files of fs/hostfd share. */
+#pragma once
+
+#include "fs/hostfd/hostfd.h"
+#include "fs/hostfd/notifier.h"
+#include "host/host.h"
+#include "host/hostfd.h"
+
+struct hostfd_map;
+
+enum move { MOVE_PLAIN, MOVE_NOWAIT, MOVE_SOCKET, MOVE_POLL };
+
+struct host_file {
+	struct hostfd *h;        /* [I] a duplicate of `original` */
+	int original;            /* [I] kept until the file is closed */
+	uint32_t kind;           /* [I] S_IF* */
+	bool is_tty, can_seek;   /* [I] */
+	_Atomic enum move move;  /* found out by trying */
+	struct notify notify;    /* wakes waitq when the host says so */
+	struct waitq waitq;
+	struct hostfd_map *map;  /* [I] regular files, else NULL; a reference */
+};
+
+/* ---- transfer.c ---- */
+
+ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
+ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
+uint32_t hostfd_poll(struct file *f, struct poll_table *pt);
+/* How to begin with a descriptor of this kind. */
+enum move hostfd_first_move(const struct host_file *hf);
+
+/* ---- tty.c ---- */
+
+long hostfd_tty_ioctl(struct host_file *hf, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
+
+/* ---- map.c ---- */
+
+/* Shares h. flags: the O_ACCMODE of the descriptor. */
+int hostfd_map_create(struct hostfd *h, unsigned flags, struct hostfd_map **out) MUST_CHECK;
+void hostfd_map_put(struct hostfd_map *m); /* NULL is allowed */
+struct mappable *hostfd_mappable(struct hostfd_map *m);
