@@ -50,8 +50,9 @@ static int setup_limited(uint64_t limit)
 		return -1;
 	waiter_init(&waiter);
 	cred = cred_create(0, 0);
-	ctx = (struct vfs_ctx){ .cred = cred, .waiter = &waiter, .umask = 022,
-				.fsize_limit = ~(uint64_t)0 };
+	ctx = (struct vfs_ctx){
+		.cred = cred, .waiter = &waiter, .umask = 022, .fsize_limit = ~(uint64_t)0
+	};
 	vfs_root(vfs, &ctx.root);
 	ctx.cwd = ctx.root;
 	return 0;
@@ -240,8 +241,10 @@ static void contents_agree_with_a_model(void **state)
 		case 1:
 			if (n == 0)
 				break;
-			assert_int_equal(file_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-							(int64_t)off, (int64_t)n, &ctx), 0);
+			assert_int_equal(file_fallocate(f,
+							FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+							(int64_t)off, (int64_t)n, &ctx),
+					 0);
 			memset(model + off, 0, n);
 			break;
 		case 2:
@@ -572,7 +575,8 @@ static void *work(void *arg)
 			(void)vfs_unlink(&w->ctx, NULL, a);
 			break;
 		case 2:
-			(void)vfs_rename(&w->ctx, NULL, a, NULL, b, rand_r(&w->seed) % 3 == 0 ? 2 : 0);
+			(void)vfs_rename(&w->ctx, NULL, a, NULL, b,
+					 rand_r(&w->seed) % 3 == 0 ? 2 : 0);
 			break;
 		case 3:
 			(void)vfs_mkdir(&w->ctx, NULL, a, 0755);

@@ -231,7 +231,8 @@ static bool bucket_remove(struct dentry *d, unsigned max_refs)
 	bool removed = false;
 
 	mutex_lock(lock);
-	if (dentry_has(d, DENTRY_HASHED) && d->hash == hash && refcount_read(&d->refs) <= max_refs) {
+	if (dentry_has(d, DENTRY_HASHED) && d->hash == hash &&
+	    refcount_read(&d->refs) <= max_refs) {
 		struct dentry **at = &buckets[hash % BUCKETS];
 
 		while (*at != d)

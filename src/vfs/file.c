@@ -83,7 +83,8 @@ int file_open_inner(struct inode *inode, unsigned flags, const struct path *path
 		    const struct vfs_ctx *ctx, struct file **out)
 {
 	static const struct path nowhere;
-	struct file *f = file_alloc(path ? path : &nowhere, flags & ~(unsigned)O_CLOEXEC, ctx->cred);
+	struct file *f =
+		file_alloc(path ? path : &nowhere, flags & ~(unsigned)O_CLOEXEC, ctx->cred);
 	int r;
 
 	*out = NULL;

@@ -34,12 +34,12 @@ struct dentry {
 	char short_name[DENTRY_INLINE_NAME];
 };
 
-#define DENTRY_HASHED 1u      /* [b] */
-#define DENTRY_DELETED 2u     /* its name was removed, or it never had one */
-#define DENTRY_LINKABLE 4u    /* O_TMPFILE: deleted, yet may be linked */
-#define DENTRY_REFERENCED 8u  /* used since the shrinker last came by */
-#define DENTRY_ANON 16u       /* a name for show only ("pipe:[12]") */
-#define DENTRY_ROOT 32u       /* [I] its parent is itself */
+#define DENTRY_HASHED 1u     /* [b] */
+#define DENTRY_DELETED 2u    /* its name was removed, or it never had one */
+#define DENTRY_LINKABLE 4u   /* O_TMPFILE: deleted, yet may be linked */
+#define DENTRY_REFERENCED 8u /* used since the shrinker last came by */
+#define DENTRY_ANON 16u      /* a name for show only ("pipe:[12]") */
+#define DENTRY_ROOT 32u      /* [I] its parent is itself */
 #define DENTRY_NAME_MAX 255
 
 static inline struct inode *dentry_inode(const struct dentry *d)
@@ -160,17 +160,17 @@ enum last_type { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 
 struct walk {
 	const struct vfs_ctx *ctx;
-	struct path cur;       /* references */
-	struct path root;      /* borrowed: the caller's, or the start of a scoped walk */
-	unsigned flags;        /* LOOKUP_* */
-	unsigned resolve;      /* RESOLVE_* */
-	unsigned links;        /* symlinks followed so far */
-	const char *rest;      /* of the name, after the last component */
+	struct path cur;  /* references */
+	struct path root; /* borrowed: the caller's, or the start of a scoped walk */
+	unsigned flags;   /* LOOKUP_* */
+	unsigned resolve; /* RESOLVE_* */
+	unsigned links;   /* symlinks followed so far */
+	const char *rest; /* of the name, after the last component */
 	/* the last component, after walk_to_last() */
 	const char *last;
 	size_t last_len;
 	enum last_type last_type;
-	bool trailing;         /* slashes follow it */
+	bool trailing; /* slashes follow it */
 	/* link texts under way: a text is freed when the walk ends */
 	unsigned depth;
 	const char *stack[MAX_SYMLINKS];
@@ -203,8 +203,8 @@ int walk_parent(struct walk *w, const struct vfs_ctx *ctx, const struct path *di
 int perm_may_create(const struct vfs_ctx *ctx, const struct dentry *dir);
 /* May victim's name be removed? -ENOENT, -EACCES, -EPERM, -ENOTDIR, -EISDIR,
  * -EBUSY. dir_lock held. */
-int perm_may_delete(const struct vfs_ctx *ctx, const struct dentry *dir, const struct dentry *victim,
-		    bool is_dir);
+int perm_may_delete(const struct vfs_ctx *ctx, const struct dentry *dir,
+		    const struct dentry *victim, bool is_dir);
 bool perm_is_owner(const struct vfs_ctx *ctx, const struct inode *inode); /* or CAP_FOWNER */
 /* As vfs_permission, and -EROFS for writes on read-only mounts. */
 int perm_path(const struct vfs_ctx *ctx, const struct path *p, int mask);
@@ -229,4 +229,3 @@ void lock_list_destroy(struct file_lock_list *l);
 /* The last reference of a file went: its flock and OFD locks. */
 void lock_file_gone(struct file *f);
 extern const struct file_ops path_file_ops; /* O_PATH */
-

@@ -381,8 +381,8 @@ static int request_try(struct request *rq, bool *changed)
 	if (rq->want->type != F_UNLCK)
 		conflict = record_conflict(rq->l, rq->owner, rq->want);
 	if (!conflict) {
-		*changed = records_cut(rq->l, rq->owner, rq->want->start, rq->want->end,
-				       &rq->spares);
+		*changed =
+			records_cut(rq->l, rq->owner, rq->want->start, rq->want->end, &rq->spares);
 		if (rq->want->type != F_UNLCK)
 			record_add(rq->l, rq->owner, rq->want, rq->ofd, &rq->spares);
 	} else if (rq->wait && !rq->ofd && !conflict->ofd &&

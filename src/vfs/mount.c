@@ -23,8 +23,9 @@
 #include "base/fault.h"
 #include "vfs/internal.h"
 
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | \
-		     MS_RELATIME | MS_STRICTATIME | MS_LAZYTIME | MS_SYNCHRONOUS)
+#define MOUNT_FLAGS                                                                                \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
+	 MS_STRICTATIME | MS_LAZYTIME | MS_SYNCHRONOUS)
 
 static POOL_DEFINE(mount_pool, struct mount);
 
@@ -439,9 +440,12 @@ int vfs_sync_all(struct vfs *v)
 
 int vfs_statfs(const struct path *p, struct kstatfs *out)
 {
-	static const struct { unsigned mount_flag; uint64_t statfs_flag; } map[] = {
-		{ MS_RDONLY, 1 }, { MS_NOSUID, 2 }, { MS_NODEV, 4 }, { MS_NOEXEC, 8 },
-		{ MS_NOATIME, 1024 }, { MS_RELATIME, 4096 },
+	static const struct {
+		unsigned mount_flag;
+		uint64_t statfs_flag;
+	} map[] = {
+		{ MS_RDONLY, 1 }, { MS_NOSUID, 2 },     { MS_NODEV, 4 },
+		{ MS_NOEXEC, 8 }, { MS_NOATIME, 1024 }, { MS_RELATIME, 4096 },
 	};
 	struct super *sb = p->dentry->sb;
 	unsigned flags = mount_flags(p->mount);

@@ -56,8 +56,7 @@ static int may_mknod(const struct vfs_ctx *ctx, uint32_t mode, uint64_t rdev)
 {
 	bool is_whiteout = S_ISCHR(mode) && rdev == 0;
 
-	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !is_whiteout &&
-	    !cred_has_cap(ctx->cred, CAP_MKNOD))
+	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !is_whiteout && !cred_has_cap(ctx->cred, CAP_MKNOD))
 		return -EPERM;
 	return 0;
 }

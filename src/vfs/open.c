@@ -100,8 +100,8 @@ static int make_file(const struct vfs_ctx *ctx, const struct path *p, unsigned f
 	return 0;
 }
 
-static int open_found(const struct vfs_ctx *ctx, const struct path *p, unsigned flags,
-		      bool is_new, struct file **out)
+static int open_found(const struct vfs_ctx *ctx, const struct path *p, unsigned flags, bool is_new,
+		      struct file **out)
 {
 	int r = 0;
 
@@ -115,7 +115,8 @@ static int open_found(const struct vfs_ctx *ctx, const struct path *p, unsigned 
 	return r < 0 ? r : make_file(ctx, p, flags, out);
 }
 
-int vfs_open_path(const struct vfs_ctx *ctx, const struct path *p, unsigned flags, struct file **out)
+int vfs_open_path(const struct vfs_ctx *ctx, const struct path *p, unsigned flags,
+		  struct file **out)
 {
 	*out = NULL;
 	if (flags & O_PATH)

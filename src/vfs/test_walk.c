@@ -448,7 +448,8 @@ static void tmpfiles_have_no_name_until_linked(void **state)
 
 	(void)state;
 	make_tree();
-	assert_int_equal(vfs_open(&env.root, NULL, "/a", O_TMPFILE | O_RDONLY, 0600, 0, &f), -EINVAL);
+	assert_int_equal(vfs_open(&env.root, NULL, "/a", O_TMPFILE | O_RDONLY, 0600, 0, &f),
+			 -EINVAL);
 	assert_int_equal(vfs_open(&env.root, NULL, "/a", O_TMPFILE | O_RDWR, 0600, 0, &f), 0);
 	n = file_describe(f, &env.root, buf, sizeof(buf));
 	assert_true(n > 10);
@@ -456,8 +457,10 @@ static void tmpfiles_have_no_name_until_linked(void **state)
 	assert_int_equal(vfs_link(&env.root, &f->path, "", NULL, "/named", AT_EMPTY_PATH), 0);
 	assert_int_equal(look(&env.root, "/named", 0), 0);
 	file_put(f);
-	assert_int_equal(vfs_open(&env.root, NULL, "/a", O_TMPFILE | O_RDWR | O_EXCL, 0600, 0, &f), 0);
-	assert_int_equal(vfs_link(&env.root, &f->path, "", NULL, "/named2", AT_EMPTY_PATH), -ENOENT);
+	assert_int_equal(vfs_open(&env.root, NULL, "/a", O_TMPFILE | O_RDWR | O_EXCL, 0600, 0, &f),
+			 0);
+	assert_int_equal(vfs_link(&env.root, &f->path, "", NULL, "/named2", AT_EMPTY_PATH),
+			 -ENOENT);
 	file_put(f);
 }
 

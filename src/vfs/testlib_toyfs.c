@@ -276,7 +276,10 @@ static int64_t toy_lseek(struct file *f, int64_t off, int whence, const struct v
 }
 
 static const struct file_ops toy_file_ops = {
-	.name = "toy", .read = toy_read, .write = toy_write, .lseek = toy_lseek,
+	.name = "toy",
+	.read = toy_read,
+	.write = toy_write,
+	.lseek = toy_lseek,
 };
 
 static int toy_open(struct inode *inode, struct file *file, const struct vfs_ctx *ctx)
@@ -289,11 +292,23 @@ static int toy_open(struct inode *inode, struct file *file, const struct vfs_ctx
 }
 
 static const struct inode_ops toy_ops = {
-	.lookup = toy_lookup, .create = toy_create, .mkdir = toy_create, .mknod = toy_mknod,
-	.symlink = toy_symlink, .link = toy_link, .unlink = toy_unlink, .rmdir = toy_rmdir,
-	.rename = toy_rename, .tmpfile = toy_tmpfile, .readlink = toy_readlink,
-	.getattr = toy_getattr, .setattr = toy_setattr, .getxattr = toy_getxattr,
-	.setxattr = toy_setxattr, .listxattr = toy_listxattr, .open = toy_open,
+	.lookup = toy_lookup,
+	.create = toy_create,
+	.mkdir = toy_create,
+	.mknod = toy_mknod,
+	.symlink = toy_symlink,
+	.link = toy_link,
+	.unlink = toy_unlink,
+	.rmdir = toy_rmdir,
+	.rename = toy_rename,
+	.tmpfile = toy_tmpfile,
+	.readlink = toy_readlink,
+	.getattr = toy_getattr,
+	.setattr = toy_setattr,
+	.getxattr = toy_getxattr,
+	.setxattr = toy_setxattr,
+	.listxattr = toy_listxattr,
+	.open = toy_open,
 };
 
 static void toy_inode_destroy(struct inode *inode)
@@ -310,7 +325,8 @@ static void toy_destroy(struct super *sb)
 }
 
 static const struct super_ops toy_super_ops = {
-	.inode_destroy = toy_inode_destroy, .destroy = toy_destroy,
+	.inode_destroy = toy_inode_destroy,
+	.destroy = toy_destroy,
 };
 
 struct super *toy_super(void)

@@ -171,8 +171,9 @@ static int push_text(struct walk *w, struct inode *link)
 	if (!text)
 		return -ENOMEM;
 	w->text[w->links++] = text;
-	len = link->ops->readlink ? link->ops->readlink(link, text->bytes, PATH_TEXT_MAX - 1, w->ctx)
-				  : -EINVAL;
+	len = link->ops->readlink
+		      ? link->ops->readlink(link, text->bytes, PATH_TEXT_MAX - 1, w->ctx)
+		      : -EINVAL;
 	if (len < 0)
 		return (int)len;
 	if (len == 0)

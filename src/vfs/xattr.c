@@ -37,8 +37,10 @@ static int check_name(const struct vfs_ctx *ctx, struct inode *inode, const char
 		if (!(mask & MAY_WRITE))
 			return 0;
 		return cred_has_cap(ctx->cred, strcmp(name, "security.capability") == 0
-						       ? CAP_SETFCAP : CAP_SYS_ADMIN)
-			       ? 0 : -EPERM;
+						       ? CAP_SETFCAP
+						       : CAP_SYS_ADMIN)
+			       ? 0
+			       : -EPERM;
 	}
 	if (has_prefix(name, "trusted.")) {
 		if (!cred_has_cap(ctx->cred, CAP_SYS_ADMIN))

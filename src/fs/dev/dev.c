@@ -95,17 +95,29 @@ static struct mappable *zero_mappable(struct file *f)
 }
 
 static const struct file_ops null_ops = {
-	.name = "null", .read = null_read, .write = sink_write, .lseek = dev_lseek,
+	.name = "null",
+	.read = null_read,
+	.write = sink_write,
+	.lseek = dev_lseek,
 };
 static const struct file_ops zero_ops = {
-	.name = "zero", .read = zero_read, .write = sink_write, .lseek = dev_lseek,
+	.name = "zero",
+	.read = zero_read,
+	.write = sink_write,
+	.lseek = dev_lseek,
 	.mappable = zero_mappable,
 };
 static const struct file_ops full_ops = {
-	.name = "full", .read = zero_read, .write = full_write, .lseek = dev_lseek,
+	.name = "full",
+	.read = zero_read,
+	.write = full_write,
+	.lseek = dev_lseek,
 };
 static const struct file_ops random_ops = {
-	.name = "random", .read = random_read, .write = sink_write, .lseek = dev_lseek,
+	.name = "random",
+	.read = random_read,
+	.write = sink_write,
+	.lseek = dev_lseek,
 };
 
 /* ---- the table ---- */
@@ -117,7 +129,7 @@ struct device {
 };
 
 static const struct device devices[] = {
-	{ "null", 3, &null_ops },	{ "zero", 5, &zero_ops },     { "full", 7, &full_ops },
+	{ "null", 3, &null_ops },     { "zero", 5, &zero_ops },      { "full", 7, &full_ops },
 	{ "random", 8, &random_ops }, { "urandom", 9, &random_ops },
 };
 
@@ -146,8 +158,10 @@ static const struct chrdev_ops tty_driver = { tty_open };
 
 /* ---- filling /dev ---- */
 
-static const struct { const char *name, *target; } links[] = {
-	{ "fd", "/proc/self/fd" },	    { "stdin", "/proc/self/fd/0" },
+static const struct {
+	const char *name, *target;
+} links[] = {
+	{ "fd", "/proc/self/fd" },       { "stdin", "/proc/self/fd/0" },
 	{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
 	{ "ptmx", "pts/ptmx" },
 };

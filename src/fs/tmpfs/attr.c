@@ -99,8 +99,7 @@ static void set_times_locked(struct tmpfs_inode *ti, const struct setattr *sa,
 static bool breaks_exec_seal(const struct tmpfs_inode *ti, const struct setattr *sa)
 {
 	return (sa->valid & SETATTR_MODE) && S_ISREG(ti->inode.mode) &&
-	       (atomic_load(&ti->data.seals) & SEAL_EXEC) &&
-	       ((sa->mode ^ ti->inode.mode) & 0111);
+	       (atomic_load(&ti->data.seals) & SEAL_EXEC) && ((sa->mode ^ ti->inode.mode) & 0111);
 }
 
 int tmpfs_setattr(struct inode *inode, const struct setattr *sa, const struct vfs_ctx *ctx)

@@ -229,8 +229,7 @@ size_t tmpfs_copy_out_locked(struct tmpfs_inode *ti, uint64_t pos, size_t n,
 	return copy_locked(ti, pos, n, blk, COPY_OUT);
 }
 
-size_t tmpfs_copy_in_locked(struct tmpfs_inode *ti, uint64_t pos, size_t n,
-			    const struct block *blk)
+size_t tmpfs_copy_in_locked(struct tmpfs_inode *ti, uint64_t pos, size_t n, const struct block *blk)
 {
 	return copy_locked(ti, pos, n, blk, COPY_IN);
 }
@@ -243,7 +242,8 @@ static void zero_part_locked(struct tmpfs_inode *ti, uint64_t pos, uint64_t end)
 	struct tmpfs_extent *e = tmpfs_extent_at(ti, pos);
 
 	if (e && pos < end) {
-		char *mem = memfile_addr(tmpfs_super_of(ti)->mf, e->offset + (pos - e->range.start));
+		char *mem =
+			memfile_addr(tmpfs_super_of(ti)->mf, e->offset + (pos - e->range.start));
 
 		(void)!block_safezero(mem, (size_t)(end - pos));
 	}

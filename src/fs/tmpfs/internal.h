@@ -17,8 +17,8 @@ struct tmpfs_super {
 	atomic_ulong live;       /* [a] inodes, and 1 until super_ops.destroy */
 	atomic_ulong next_ino;   /* [a] */
 	struct mutex reap_lock;
-	struct list dead;        /* [reap] inodes to free, by ->reap */
-	bool is_reaping;         /* [reap] */
+	struct list dead; /* [reap] inodes to free, by ->reap */
+	bool is_reaping;  /* [reap] */
 };
 
 /* One name. Owned by its directory; holds a reference on the inode. */
@@ -73,9 +73,9 @@ struct tmpfs_inode {
 	struct list xattrs;                           /* [i] */
 	struct list reap;
 	union {
-		struct tmpfs_dir dir;   /* [i] */
+		struct tmpfs_dir dir; /* [i] */
 		struct tmpfs_data data;
-		char *target;           /* [I] symlink */
+		char *target; /* [I] symlink */
 	};
 };
 

@@ -22,8 +22,9 @@
 #define MFD_CLOEXEC_BIT 1u
 #define MFD_ALLOW_SEALING_BIT 2u
 #define MFD_KNOWN (MFD_CLOEXEC_BIT | MFD_ALLOW_SEALING_BIT | MFD_NOEXEC_SEAL | MFD_EXEC)
-#define SEALS_KNOWN \
-	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)
+#define SEALS_KNOWN                                                                       \
+	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | \
+	 F_SEAL_EXEC)
 #define O_LARGEFILE_BIT 0100000u
 
 /* maps_lock and data_lock (for writing: no write is under way) are held. */
