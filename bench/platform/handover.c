@@ -20,8 +20,11 @@ static uint64_t now(void)
 
 static void run(struct platform *p, int fd, const char *name)
 {
-	struct platform_op op = { .kind = PLATFORM_OP_MAP, .prot = PROT_READ | PROT_EXEC, .fd = fd,
-				  .addr = CODE, .size = PAGE_SIZE };
+	struct platform_op op = { .kind = PLATFORM_OP_MAP,
+				  .prot = PROT_READ | PROT_EXEC,
+				  .fd = fd,
+				  .addr = CODE,
+				  .size = PAGE_SIZE };
 	struct platform_as *as;
 	struct platform_ctx *ctx;
 	struct guest_regs regs = { .rip = CODE, .cs = 0x33, .ss = 0x2b };
@@ -41,7 +44,11 @@ static void run(struct platform *p, int fd, const char *name)
 	t0 = now();
 	for (int i = 0; i < n; i++) {
 		struct platform_op ops[2] = {
-			{ .kind = PLATFORM_OP_MAP, .prot = PROT_READ, .fd = fd, .addr = 0x800000, .size = PAGE_SIZE },
+			{ .kind = PLATFORM_OP_MAP,
+			  .prot = PROT_READ,
+			  .fd = fd,
+			  .addr = 0x800000,
+			  .size = PAGE_SIZE },
 			{ .kind = PLATFORM_OP_UNMAP, .addr = 0x800000, .size = PAGE_SIZE },
 		};
 		if (platform_as_apply(as, ops, 1) < 0 || platform_as_apply(as, ops + 1, 1) < 0)
@@ -77,8 +84,8 @@ int main(void)
 	int fd = host_memfd_create("code", 0);
 
 	log_init(2, LOG_WARN);
-	if (host_pwrite(fd, loop_getpid, sizeof(loop_getpid), 0) < 0 || host_ftruncate(fd, PAGE_SIZE) < 0 ||
-	    platform_create(&opt, &p) < 0)
+	if (host_pwrite(fd, loop_getpid, sizeof(loop_getpid), 0) < 0 ||
+	    host_ftruncate(fd, PAGE_SIZE) < 0 || platform_create(&opt, &p) < 0)
 		return 1;
 	run(p, fd, "system call, spinning");
 	platform_destroy(p);

@@ -68,10 +68,10 @@ static inline uint64_t page_up(uint64_t v)
 #define MIN(a, b) BASE_PICK(<, a, b, __COUNTER__)
 #define MAX(a, b) BASE_PICK(>, a, b, __COUNTER__)
 #define BASE_PICK(op, a, b, n) BASE_PICK_NAMED(op, a, b, n)
-#define BASE_PICK_NAMED(op, a, b, n)                  \
-	({                                            \
-		__typeof__(a) pick_a_##n = (a);       \
-		__typeof__(b) pick_b_##n = (b);       \
+#define BASE_PICK_NAMED(op, a, b, n)                                \
+	({                                                          \
+		__typeof__(a) pick_a_##n = (a);                     \
+		__typeof__(b) pick_b_##n = (b);                     \
 		pick_a_##n op pick_b_##n ? pick_a_##n : pick_b_##n; \
 	})
 

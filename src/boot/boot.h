@@ -18,9 +18,9 @@
 
 #include "base/base.h"
 
-#define BOOT_EXIT_FAILED 125    /* nacre itself could not start */
-#define BOOT_EXIT_NOEXEC 126    /* the command cannot be executed */
-#define BOOT_EXIT_NOTFOUND 127  /* the command is not there */
+#define BOOT_EXIT_FAILED 125   /* nacre itself could not start */
+#define BOOT_EXIT_NOEXEC 126   /* the command cannot be executed */
+#define BOOT_EXIT_NOTFOUND 127 /* the command is not there */
 
 /* Interop mode of a bound directory (fs/remote). */
 enum boot_cache { BOOT_CACHE_EXCLUSIVE, BOOT_CACHE_WRITETHROUGH, BOOT_CACHE_SHARED };
@@ -33,27 +33,27 @@ struct boot_bind {
 };
 
 struct boot_config {
-	const char *rootfs;            /* NULL: "/" */
-	bool overlay;                  /* writes stay in memory */
+	const char *rootfs; /* NULL: "/" */
+	bool overlay;       /* writes stay in memory */
 	struct boot_bind *binds;
 	size_t nbinds;
 	const char **tmpfs;
 	size_t ntmpfs;
-	char *const *argv;             /* the command */
-	char **envp;                   /* the whole environment, owned */
-	const char *cwd;               /* NULL: the caller's, or / */
+	char *const *argv; /* the command */
+	char **envp;       /* the whole environment, owned */
+	const char *cwd;   /* NULL: the caller's, or / */
 	bool has_user;
 	uint32_t uid, gid;
 	const char *hostname;
-	uint64_t timeout_ns;           /* 0: none */
-	uint64_t memory;               /* bytes; 0: the host's */
-	unsigned ncpus;                /* 0: the host's */
-	const char *strace;            /* NULL: off; "": everything */
+	uint64_t timeout_ns; /* 0: none */
+	uint64_t memory;     /* bytes; 0: the host's */
+	unsigned ncpus;      /* 0: the host's */
+	const char *strace;  /* NULL: off; "": everything */
 	const char *log_file;
 	int log_level;
 	bool stats, stats_json;
 	const char *platform;
-	bool quiet_walls;              /* no line for missing walls */
+	bool quiet_walls; /* no line for missing walls */
 };
 
 /* Runs the command in a fresh sandbox: returns the exit status to end with. */

@@ -33,8 +33,8 @@ static int try_platform(void)
 	       r < 0 ? strerror(-r) : "");
 	if (r == 0) {
 		printf("host clock functions for guests:           %s\n",
-		       platform_vdso_symbol(p, "__vdso_clock_gettime") ? "yes" :
-									 "no (clock calls trap)");
+		       platform_vdso_symbol(p, "__vdso_clock_gettime") ? "yes"
+								       : "no (clock calls trap)");
 		platform_destroy(p);
 	}
 	return r;

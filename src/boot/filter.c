@@ -23,10 +23,23 @@ static const char *const allowed[] = {
 /* Calls that a sanitizer's runtime makes beside ours. */
 #ifdef NACRE_SANITIZED
 static const char *const sanitizer_calls[] = {
-	"readlink", "readlinkat", "open", "openat", "stat", "getrlimit", "prlimit64", "sched_getaffinity",
-	"prctl", "arch_prctl", "clone", "clone3", "ptrace", "mprotect", "sigaltstack", "gettid", "getpid",
-	"tkill", "tgkill", "personality", "sched_yield", "fstat", "newfstatat", "uname", "unlink",
-	"process_vm_readv", "wait4", "ioctl", "rt_sigaction", "rt_sigprocmask", "pipe", "pipe2", "access",
+	"readlink",     "readlinkat",
+	"open",         "openat",
+	"stat",         "getrlimit",
+	"prlimit64",    "sched_getaffinity",
+	"prctl",        "arch_prctl",
+	"clone",        "clone3",
+	"ptrace",       "mprotect",
+	"sigaltstack",  "gettid",
+	"getpid",       "tkill",
+	"tgkill",       "personality",
+	"sched_yield",  "fstat",
+	"newfstatat",   "uname",
+	"unlink",       "process_vm_readv",
+	"wait4",        "ioctl",
+	"rt_sigaction", "rt_sigprocmask",
+	"pipe",         "pipe2",
+	"access",
 };
 #endif
 

@@ -7,11 +7,11 @@
 /* What the launcher hands to the kernel process. */
 struct launch {
 	const struct boot_config *cfg;
-	int root_fd;     /* of the host directory that becomes / */
-	int log_fd;      /* our own: log lines, strace */
-	int err_fd;      /* our own copy of standard error: the statistics */
-	int control_fd;  /* read: struct control_msg; closed when we die */
-	int status_fd;   /* write: struct launch_status, once */
+	int root_fd;    /* of the host directory that becomes / */
+	int log_fd;     /* our own: log lines, strace */
+	int err_fd;     /* our own copy of standard error: the statistics */
+	int control_fd; /* read: struct control_msg; closed when we die */
+	int status_fd;  /* write: struct launch_status, once */
 	char cwd[4096];
 	uint32_t uid, gid;
 	uint32_t groups[64];
@@ -37,8 +37,19 @@ struct wall {
 	bool up;
 	char why[96];
 };
-enum { WALL_USERNS, WALL_PIDNS, WALL_MNTNS, WALL_NETNS, WALL_IPCNS, WALL_UTSNS, WALL_ROOT,
-       WALL_LANDLOCK, WALL_CAPS, WALL_SECCOMP, WALLS };
+enum {
+	WALL_USERNS,
+	WALL_PIDNS,
+	WALL_MNTNS,
+	WALL_NETNS,
+	WALL_IPCNS,
+	WALL_UTSNS,
+	WALL_ROOT,
+	WALL_LANDLOCK,
+	WALL_CAPS,
+	WALL_SECCOMP,
+	WALLS
+};
 extern struct wall walls[WALLS];
 
 /* Forks the kernel process inside as many namespaces as the host gives.

@@ -24,8 +24,8 @@
 #include "host/net.h"
 #include "host/proc.h"
 
-static const int relayed[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2,
-			       SIGALRM, SIGTSTP, SIGCONT, SIGWINCH };
+static const int relayed[] = { SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1,
+			       SIGUSR2, SIGALRM, SIGTSTP, SIGCONT, SIGWINCH };
 
 static int open_root(const struct boot_config *cfg)
 {
@@ -33,7 +33,8 @@ static int open_root(const struct boot_config *cfg)
 	int fd = host_openat(AT_FDCWD, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 
 	if (fd < 0)
-		fprintf(stderr, "nacre: --rootfs %s: %s (it must be a directory that you may enter)\n", dir,
+		fprintf(stderr,
+			"nacre: --rootfs %s: %s (it must be a directory that you may enter)\n", dir,
 			strerror(-fd));
 	return fd;
 }
@@ -157,8 +158,8 @@ static int attend(pid_t kernel_pid, int control, int status_fd, const sigset_t *
 	if (host_read(status_fd, &st, sizeof(st)) == (ssize_t)sizeof(st))
 		return st.code;
 	if (WIFSIGNALED(wstatus))
-		fprintf(stderr, "nacre: the kernel process was killed by signal %d%s\n", WTERMSIG(wstatus),
-			cfg->log_file ? "; see the log" : "");
+		fprintf(stderr, "nacre: the kernel process was killed by signal %d%s\n",
+			WTERMSIG(wstatus), cfg->log_file ? "; see the log" : "");
 	else
 		fprintf(stderr, "nacre: the kernel process ended too early\n");
 	return BOOT_EXIT_FAILED;

@@ -37,7 +37,8 @@ static int report(const char *what, const char *arg, int err)
 {
 	if (err < 0) {
 		char line[512];
-		int n = snprintf(line, sizeof(line), "nacre: %s %s: %s\n", what, arg, strerror(-err));
+		int n = snprintf(line, sizeof(line), "nacre: %s %s: %s\n", what, arg,
+				 strerror(-err));
 
 		if (host_write(2, line, (size_t)n) < 0)
 			return err;
@@ -56,7 +57,8 @@ static int root_super(struct build *b, struct super **out)
 {
 	bool overlay = b->l->cfg->overlay;
 	struct remote_options opt = { .cache = overlay ? REMOTE_EXCLUSIVE : REMOTE_SHARED,
-				      .readonly = overlay, .source = "host" };
+				      .readonly = overlay,
+				      .source = "host" };
 	struct super *lower, *upper;
 	int r;
 
@@ -177,7 +179,8 @@ static int mount_binds(struct build *b)
 	for (size_t i = 0; r == 0 && i < cfg->nbinds; i++) {
 		const struct boot_bind *bind = &cfg->binds[i];
 		struct remote_options opt = { .cache = (enum remote_cache)bind->cache,
-					      .readonly = bind->readonly, .source = bind->src };
+					      .readonly = bind->readonly,
+					      .source = bind->src };
 		struct super *sb;
 
 		r = remote_mount_hostdir(bind->fd, &opt, &sb);
@@ -220,8 +223,12 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root)
 	if (r < 0)
 		return report("cannot mount", "the root", r);
 	vfs_root(k->vfs, root);
-	b.ctx = (struct vfs_ctx){ .cred = b.cred, .waiter = &b.waiter, .root = *root, .cwd = *root,
-				  .umask = 0, .fsize_limit = ~(uint64_t)0 };
+	b.ctx = (struct vfs_ctx){ .cred = b.cred,
+				  .waiter = &b.waiter,
+				  .root = *root,
+				  .cwd = *root,
+				  .umask = 0,
+				  .fsize_limit = ~(uint64_t)0 };
 	r = report("cannot mount", "/dev", mount_dev(&b));
 	if (r == 0)
 		r = report("cannot mount", "/proc and /sys", mount_kernel_trees(&b));

@@ -54,9 +54,9 @@ static void emit_stats(struct kernel *k, struct out *o, bool json)
 {
 	struct platform_stats ps;
 	struct memfile_stats ms;
-	static const char *const kinds[MEMFILE_KINDS] = { "memory_anon",   "memory_pagecache",
-							  "memory_tmpfs",  "memory_shared",
-							  "memory_rings",  "memory_stack" };
+	static const char *const kinds[MEMFILE_KINDS] = { "memory_anon",  "memory_pagecache",
+							  "memory_tmpfs", "memory_shared",
+							  "memory_rings", "memory_stack" };
 
 	platform_get_stats(k->platform, &ps);
 	memfile_get_stats(k->memfile, &ms);
@@ -123,12 +123,12 @@ void report_stats(struct kernel *k, int fd, bool json)
 static void emit_task(struct out *o, struct thread_group *g, struct task *t)
 {
 	int64_t nr = READ_ONCE(t->sysno);
-	const char *call = nr >= 0 && nr < SYSCALL_TABLE_SIZE && syscall_table[nr].name ?
-				   syscall_table[nr].name :
-				   "guest code";
+	const char *call = nr >= 0 && nr < SYSCALL_TABLE_SIZE && syscall_table[nr].name
+				   ? syscall_table[nr].name
+				   : "guest code";
 
-	emit(o, "task %d (process %d, %.15s): state %d, in %s, rip %#llx\n", t->tid, g->pid, t->comm,
-	     (int)t->state, call, (unsigned long long)t->regs.rip);
+	emit(o, "task %d (process %d, %.15s): state %d, in %s, rip %#llx\n", t->tid, g->pid,
+	     t->comm, (int)t->state, call, (unsigned long long)t->regs.rip);
 }
 
 static void emit_lock(uint32_t tid, enum lock_rank rank, void *arg)

@@ -157,7 +157,8 @@ static void install_stdio(struct task *t)
 	}
 }
 
-static struct fs_context *first_place(const struct launch *l, struct path root, const struct cred *cred)
+static struct fs_context *first_place(const struct launch *l, struct path root,
+				      const struct cred *cred)
 {
 	struct vfs_ctx ctx = { .cred = cred, .root = root, .cwd = root };
 	struct path cwd;
@@ -219,8 +220,8 @@ static void start_first(struct kernel *k, const struct launch *l, struct path ro
  * as a shell would give it. */
 static int wait_for_end(struct kernel *k, const struct launch *l)
 {
-	uint64_t deadline = l->cfg->timeout_ns ? host_clock_ns(CLOCK_MONOTONIC) + l->cfg->timeout_ns :
-						 PARK_FOREVER;
+	uint64_t deadline = l->cfg->timeout_ns ? host_clock_ns(CLOCK_MONOTONIC) + l->cfg->timeout_ns
+					       : PARK_FOREVER;
 	struct waitq_entry e;
 	struct waiter w;
 	bool timed_out = false;

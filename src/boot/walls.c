@@ -16,9 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 
-#include "base/rawcall.h"
 #include "boot/internal.h"
 #include "host/host.h"
 #include "host/proc.h"
@@ -60,17 +58,10 @@ static void walls_up(int flags, int err)
 	}
 }
 
-/* A new process: clone(2) with only namespace flags is a fork. */
-static long fork_with(int flags)
-{
-	/* host-setup: clone */
-	return rawcall6(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0, 0);
-}
-
 pid_t walls_fork(void)
 {
-	static const int all = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
-			       CLONE_NEWUTS;
+	static const int all = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET |
+			       CLONE_NEWIPC | CLONE_NEWUTS;
 	static const int tries[] = { all, all & ~CLONE_NEWNET, all & ~CLONE_NEWUSER, 0 };
 	long pid = -EPERM, err = 0;
 
@@ -80,7 +71,7 @@ pid_t walls_fork(void)
 	 * is written before each try. */
 	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
 		walls_up(tries[i], err ? (int)-err : 0);
-		pid = fork_with(tries[i]);
+		pid = host_fork_into(tries[i]);
 		if (pid >= 0)
 			return (pid_t)pid;
 		err = pid;

@@ -143,7 +143,8 @@ static int flag_bind(struct boot_config *cfg, const char *val)
 			return wrong("--bind", val, right);
 		b.readonly = true;
 	}
-	for (char *o = opts ? strtok_r(opts, ",", &save) : NULL; o; o = strtok_r(NULL, ",", &save)) {
+	for (char *o = opts ? strtok_r(opts, ",", &save) : NULL; o;
+	     o = strtok_r(NULL, ",", &save)) {
 		if (strncmp(o, "cache=", 6) != 0 || parse_cache(&b, o + 6) < 0)
 			return wrong("--bind", val, right);
 	}
@@ -392,7 +393,8 @@ int cmd_do(int argc, char **argv)
 			return BOOT_EXIT_FAILED;
 	}
 	if (i >= argc) {
-		fprintf(stderr, "nacre do: no command given (nacre do [flags] [--] CMD [ARG...])\n");
+		fprintf(stderr,
+			"nacre do: no command given (nacre do [flags] [--] CMD [ARG...])\n");
 		return BOOT_EXIT_FAILED;
 	}
 	cfg.argv = &argv[i];

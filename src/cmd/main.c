@@ -32,7 +32,8 @@ int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return usage(stderr, BOOT_EXIT_FAILED);
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
 		return usage(stdout, 0);
 	if (strcmp(argv[1], "--version") == 0) {
 		printf("nacre %s\n", NACRE_VERSION);

@@ -25,6 +25,17 @@ pid_t host_fork(void)
 	return pid;
 }
 
+/* clone(2) with only namespace flags is a fork; libc has no wrapper for it. */
+pid_t host_fork_into(int namespaces)
+{
+	/* host-setup: clone */
+	pid_t pid = (pid_t)HOST_CALL(syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0));
+
+	if (pid == 0)
+		park_tid_reset();
+	return pid;
+}
+
 pid_t host_clone3(void *args, size_t size)
 {
 	pid_t pid = (pid_t)HOST_CALL(syscall(SYS_clone3, args, size)); /* host-setup: clone3 */

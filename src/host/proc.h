@@ -22,6 +22,8 @@ struct host_child {
 
 /* Through libc: 0 in the child. */
 pid_t host_fork(void) MUST_CHECK;
+/* Into new namespaces (CLONE_NEW* flags): 0 in the child. */
+pid_t host_fork_into(int namespaces) MUST_CHECK;
 /* Not through libc: the child may only make host calls and exec or _exit.
  * args is a struct clone_args without a stack. */
 pid_t host_clone3(void *args, size_t size) MUST_CHECK;

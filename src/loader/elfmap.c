@@ -33,9 +33,7 @@ gva_t elf_pie_base(bool no_aslr)
 	return no_aslr ? PIE_BASE : PIE_BASE + loader_random_offset(PIE_RANDOM_SIZE);
 }
 
-/* Claims size bytes, at addr exactly when it is not 0, and gives them back: an
- * address at which they are free. */
-static int probe(struct mm *mm, gva_t addr, uint64_t size, gva_t *out)
+int loader_find_room(struct mm *mm, gva_t addr, uint64_t size, gva_t *out)
 {
 	struct mm_map_args args = {
 		.addr = addr,
@@ -55,7 +53,7 @@ static int probe(struct mm *mm, gva_t addr, uint64_t size, gva_t *out)
 static int place_mmap(struct mm *mm, const struct elf_program *p, gva_t *base)
 {
 	uint64_t slack = p->align - PAGE_SIZE;
-	int err = probe(mm, 0, p->max - p->min + slack, base);
+	int err = loader_find_room(mm, 0, p->max - p->min + slack, base);
 
 	*base = (*base + slack) & ~(p->align - 1);
 	return err;
@@ -67,7 +65,7 @@ static int place_pie(struct mm *mm, const struct elf_program *p, bool no_aslr, g
 	for (int i = 0; i < PIE_TRIES; i++) {
 		gva_t want = elf_pie_base(no_aslr) & ~(p->align - 1);
 
-		if (probe(mm, want, p->max - p->min, base) == 0)
+		if (loader_find_room(mm, want, p->max - p->min, base) == 0)
 			return 0;
 	}
 	return place_mmap(mm, p, base);
@@ -77,7 +75,7 @@ static int place(struct mm *mm, const struct elf_program *p, enum elf_place wher
 		 gva_t *base)
 {
 	if (!p->is_dyn) /* a program linked to address 0 is refused, as by mmap_min_addr */
-		return p->min ? probe(mm, p->min, p->max - p->min, base) : -EPERM;
+		return p->min ? loader_find_room(mm, p->min, p->max - p->min, base) : -EPERM;
 	if (where == ELF_PLACE_PIE)
 		return place_pie(mm, p, no_aslr, base);
 	return place_mmap(mm, p, base);

@@ -95,6 +95,9 @@ struct elf_mapped {
 /* Maps p from f. place and no_aslr count for ET_DYN only. */
 int elf_map(struct mm *mm, const struct elf_program *p, struct file *f, enum elf_place place,
 	    bool no_aslr, struct elf_mapped *out) MUST_CHECK;
+/* An address at which size bytes are free, addr exactly when it is not 0: claims
+ * them and gives them back. -EEXIST, and mm_map()'s other errors. */
+int loader_find_room(struct mm *mm, gva_t addr, uint64_t size, gva_t *out) MUST_CHECK;
 /* A random address as Linux's base for PIEs; also where the heap of a static
  * PIE starts. */
 gva_t elf_pie_base(bool no_aslr);

@@ -1,10 +1,13 @@
 /*
  * The vDSO: one shared object, built from vdso/ and embedded in this library,
- * copied at start-up into the memory file behind its parameter page, and mapped
+ * copied at start-up into the memory file, its parameter page behind it, and mapped
  * from there into every address space:
  *
  *	base - 4096   [vvar]   struct vdso_params   r--
  *	base          [vdso]   the image            r-x
+ *
+ * (Debuggers that look for the image by its offset in a mapping expect 0: so the
+ * page that comes first in memory is last in the memory file.)
  *
  * The pages are shared by all guests and never writable: a guest that makes its
  * mapping writable (a debugger setting a breakpoint) gets a private copy, as with
@@ -26,14 +29,19 @@ extern const uint8_t vdso_image_start[], vdso_image_end[];
 
 static struct {
 	struct memfile *memfile; /* borrowed; NULL: no vDSO */
-	uint64_t offset;         /* of the parameter page in the memory file */
-	uint64_t size;           /* of page and image */
+	uint64_t offset;         /* of the image in the memory file */
+	uint64_t image_size;     /* whole pages; the parameter page follows */
 	uint64_t min_sigstack;
 	uint64_t sigreturn; /* offset in the image */
 	struct vdso_params params;
 } vdso;
 
-/* ---- the mappable: [0, vdso.size) ---- */
+/* ---- the mappable: the image, then the parameter page ---- */
+
+static uint64_t vdso_size(void)
+{
+	return vdso.image_size + PAGE_SIZE;
+}
 
 static void vdso_ref(struct mappable *m UNUSED)
 {
@@ -44,7 +52,7 @@ static int vdso_add_mapping(struct mappable *m UNUSED, struct mapping_space *ms 
 {
 	if (writable)
 		return -EACCES;
-	return off > vdso.size || size > vdso.size - off ? -EINVAL : 0;
+	return off > vdso_size() || size > vdso_size() - off ? -EINVAL : 0;
 }
 
 static void vdso_remove_mapping(struct mappable *m UNUSED, struct mapping_space *ms UNUSED,
@@ -64,7 +72,7 @@ static int vdso_translate(struct mappable *m UNUSED, fileoff_t start, fileoff_t 
 			  struct translation *out, unsigned max, unsigned *count)
 {
 	*count = 0;
-	if ((access & MAP_W) || end > vdso.size || !max)
+	if ((access & MAP_W) || end > vdso_size() || !max)
 		return -EFAULT;
 	out[0] = (struct translation){
 		.start = start,
@@ -149,7 +157,7 @@ static uint64_t max_frame_size(const struct platform *p)
 	return (size + 15) & ~(uint64_t)15;
 }
 
-static int write_page(uint64_t at, const void *src, size_t size)
+static int write_at(uint64_t at, const void *src, size_t size)
 {
 	return block_safecopy(memfile_addr(vdso.memfile, vdso.offset + at), src, size) ? -ENOMEM
 										       : 0;
@@ -157,7 +165,6 @@ static int write_page(uint64_t at, const void *src, size_t size)
 
 int loader_vdso_init(struct memfile *mf, const struct platform *p)
 {
-	size_t image_size = (size_t)(vdso_image_end - vdso_image_start);
 	int err;
 
 	vdso.min_sigstack = max_frame_size(p);
@@ -168,14 +175,14 @@ int loader_vdso_init(struct memfile *mf, const struct platform *p)
 	vdso.params.getcpu = platform_vdso_symbol(p, "__vdso_getcpu");
 	vdso.params.clock_getres = platform_vdso_symbol(p, "__vdso_clock_getres");
 
-	vdso.size = PAGE_SIZE + image_size;
-	err = memfile_alloc(mf, vdso.size, MEMFILE_SHARED, 0, &vdso.offset);
+	vdso.image_size = (uint64_t)(vdso_image_end - vdso_image_start);
+	err = memfile_alloc(mf, vdso_size(), MEMFILE_SHARED, 0, &vdso.offset);
 	if (err)
 		return err;
 	vdso.memfile = mf;
-	err = write_page(0, &vdso.params, sizeof(vdso.params));
+	err = write_at(0, vdso_image_start, vdso.image_size);
 	if (!err)
-		err = write_page(PAGE_SIZE, vdso_image_start, image_size);
+		err = write_at(vdso.image_size, &vdso.params, sizeof(vdso.params));
 	if (err)
 		loader_vdso_fini();
 	return err;
@@ -184,14 +191,14 @@ int loader_vdso_init(struct memfile *mf, const struct platform *p)
 void loader_vdso_set_cpus(unsigned ncpus)
 {
 	vdso.params.ncpus = ncpus;
-	if (vdso.memfile && write_page(0, &vdso.params, sizeof(vdso.params)))
+	if (vdso.memfile && write_at(vdso.image_size, &vdso.params, sizeof(vdso.params)))
 		panic("the vDSO's parameter page cannot be written");
 }
 
 void loader_vdso_fini(void)
 {
 	if (vdso.memfile)
-		memfile_decref(vdso.memfile, vdso.offset, vdso.size);
+		memfile_decref(vdso.memfile, vdso.offset, vdso_size());
 	memset(&vdso, 0, sizeof(vdso));
 }
 
@@ -208,21 +215,22 @@ uint64_t vdso_min_sigstack(void)
 /* ---- mapping ---- */
 
 static int map_part(struct mm *mm, gva_t addr, fileoff_t off, uint64_t size, int prot,
-		    const char *name, gva_t *out)
+		    const char *name)
 {
 	struct mm_map_args args = {
 		.addr = addr,
 		.size = size,
 		.prot = prot,
-		.flags = MAP_PRIVATE | (addr ? MAP_FIXED : 0),
+		.flags = MAP_PRIVATE | MAP_FIXED,
 		.mappable = &vdso_mappable,
 		.offset = off,
 		.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
 		.name = name,
 		.is_kernel = true,
 	};
+	gva_t got;
 
-	return mm_map(mm, &args, out);
+	return mm_map(mm, &args, &got);
 }
 
 int vdso_map(struct mm *mm, gva_t *base)
@@ -233,10 +241,13 @@ int vdso_map(struct mm *mm, gva_t *base)
 	*base = 0;
 	if (!vdso.memfile)
 		return 0;
-	/* The whole finds the place; the image then takes all but its first page. */
-	err = map_part(mm, 0, 0, vdso.size, PROT_READ, "[vvar]", &vvar);
-	if (err)
-		return err;
-	return map_part(mm, vvar + PAGE_SIZE, PAGE_SIZE, vdso.size - PAGE_SIZE,
-			PROT_READ | PROT_EXEC, "[vdso]", base);
+	err = loader_find_room(mm, 0, vdso_size(), &vvar);
+	if (!err)
+		err = map_part(mm, vvar, vdso.image_size, PAGE_SIZE, PROT_READ, "[vvar]");
+	if (!err)
+		err = map_part(mm, vvar + PAGE_SIZE, 0, vdso.image_size, PROT_READ | PROT_EXEC,
+			       "[vdso]");
+	if (!err)
+		*base = vvar + PAGE_SIZE;
+	return err;
 }

@@ -19,7 +19,8 @@ static inline MUST_CHECK int copy_in(const struct uaccess *ua, void *dst, gva_t 
 	return ua->ops->copy_in(ua->space, dst, src, size);
 }
 
-static inline MUST_CHECK int copy_out(const struct uaccess *ua, gva_t dst, const void *src, size_t size)
+static inline MUST_CHECK int copy_out(const struct uaccess *ua, gva_t dst, const void *src,
+				      size_t size)
 {
 	return ua->ops->copy_out(ua->space, dst, src, size);
 }

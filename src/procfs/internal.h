@@ -34,7 +34,8 @@ struct pentry {
 	ssize_t (*store)(const struct subject *s, const char *buf, size_t size);
 	const struct pentry *children; /* of a directory, ends with name NULL */
 	/* Directories whose names are made up as they are asked for. */
-	int (*find)(const struct subject *s, const char *name, const struct pentry **entry, int *number);
+	int (*find)(const struct subject *s, const char *name, const struct pentry **entry,
+		    int *number);
 	int (*next)(const struct subject *s, int after, char *name, int *number);
 	/* Links: the text, and the object itself. */
 	ssize_t (*readlink)(const struct subject *s, char *buf, size_t size);
@@ -51,4 +52,5 @@ extern const struct pentry proc_task_dir, proc_fd_dir, proc_fdinfo_dir;
 extern const struct pentry proc_cwd_link, proc_root_link, proc_exe_link; /* links.c */
 
 /* Makes the inode of an entry. */
-int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s, struct inode **out) MUST_CHECK;
+int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s,
+		 struct inode **out) MUST_CHECK;

@@ -64,7 +64,8 @@ static int follow_exe(const struct subject *s, struct path *out)
 	return r;
 }
 
-static ssize_t read_link(const struct subject *s, int (*follow)(const struct subject *, struct path *), char *buf,
+static ssize_t read_link(const struct subject *s,
+			 int (*follow)(const struct subject *, struct path *), char *buf,
 			 size_t size)
 {
 	struct path p;
@@ -92,9 +93,15 @@ static ssize_t read_exe(const struct subject *s, char *buf, size_t size)
 	return read_link(s, follow_exe, buf, size);
 }
 
-const struct pentry proc_cwd_link = { .name = "cwd", .mode = S_IFLNK | 0777, .readlink = read_cwd, .follow = follow_cwd };
-const struct pentry proc_root_link = { .name = "root", .mode = S_IFLNK | 0777, .readlink = read_root, .follow = follow_root };
-const struct pentry proc_exe_link = { .name = "exe", .mode = S_IFLNK | 0777, .readlink = read_exe, .follow = follow_exe };
+const struct pentry proc_cwd_link = {
+	.name = "cwd", .mode = S_IFLNK | 0777, .readlink = read_cwd, .follow = follow_cwd
+};
+const struct pentry proc_root_link = {
+	.name = "root", .mode = S_IFLNK | 0777, .readlink = read_root, .follow = follow_root
+};
+const struct pentry proc_exe_link = {
+	.name = "exe", .mode = S_IFLNK | 0777, .readlink = read_exe, .follow = follow_exe
+};
 
 /* ---- fd/ and fdinfo/ ---- */
 
@@ -144,13 +151,15 @@ static int next_fd(const struct subject *s, int after, char *name, int *number)
 	return 0;
 }
 
-static int find_fd_link(const struct subject *s, const char *name, const struct pentry **entry, int *number)
+static int find_fd_link(const struct subject *s, const char *name, const struct pentry **entry,
+			int *number)
 {
 	*entry = &proc_fd_link;
 	return find_fd(s, name, number);
 }
 
-static int find_fdinfo(const struct subject *s, const char *name, const struct pentry **entry, int *number)
+static int find_fdinfo(const struct subject *s, const char *name, const struct pentry **entry,
+		       int *number)
 {
 	*entry = &proc_fdinfo_file;
 	return find_fd(s, name, number);
@@ -189,7 +198,8 @@ static void show_fdinfo(const struct subject *s, struct text *t)
 	if (!f)
 		return;
 	text_add(t, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%llu\n", (unsigned long long)f->pos,
-		 atomic_load(&f->flags), (unsigned long long)(f->path.mount ? mount_id(f->path.mount) : 0));
+		 atomic_load(&f->flags),
+		 (unsigned long long)(f->path.mount ? mount_id(f->path.mount) : 0));
 	if (f->inode)
 		text_add(t, "ino:\t%llu\n", (unsigned long long)f->inode->ino);
 	if (f->ops->show_fdinfo)
@@ -198,7 +208,15 @@ static void show_fdinfo(const struct subject *s, struct text *t)
 	file_put(f);
 }
 
-const struct pentry proc_fd_link = { .name = "fd", .mode = S_IFLNK | 0700, .readlink = read_fd, .follow = follow_fd };
-const struct pentry proc_fdinfo_file = { .name = "fdinfo", .mode = S_IFREG | 0444, .show = show_fdinfo };
-const struct pentry proc_fd_dir = { .name = "fd", .mode = S_IFDIR | 0500, .find = find_fd_link, .next = next_fd };
-const struct pentry proc_fdinfo_dir = { .name = "fdinfo", .mode = S_IFDIR | 0555, .find = find_fdinfo, .next = next_fd };
+const struct pentry proc_fd_link = {
+	.name = "fd", .mode = S_IFLNK | 0700, .readlink = read_fd, .follow = follow_fd
+};
+const struct pentry proc_fdinfo_file = { .name = "fdinfo",
+					 .mode = S_IFREG | 0444,
+					 .show = show_fdinfo };
+const struct pentry proc_fd_dir = {
+	.name = "fd", .mode = S_IFDIR | 0500, .find = find_fd_link, .next = next_fd
+};
+const struct pentry proc_fdinfo_dir = {
+	.name = "fdinfo", .mode = S_IFDIR | 0555, .find = find_fdinfo, .next = next_fd
+};

@@ -17,8 +17,8 @@ static char state_letter(const struct subject *s)
 	case TASK_DEAD:
 		return 'Z';
 	default:
-		return READ_ONCE(s->task->sysno) >= 0 &&
-				       (!s->ctx || s->ctx->task != s->task) ? 'S' : 'R';
+		return READ_ONCE(s->task->sysno) >= 0 && (!s->ctx || s->ctx->task != s->task) ? 'S'
+											      : 'R';
 	}
 }
 
@@ -135,22 +135,27 @@ static void show_stat(const struct subject *s, struct text *t)
 	if (s->task)
 		signal_view(s->task, &sv);
 	start = s->task ? s->task->start_ns / 10000000 : 0;
-	text_add(t,
-		 "%d (%.15s) %c %d %d %d 0 -1 4194304 %lu 0 %lu 0 %llu %llu %llu %llu 20 %d %u 0 %llu %llu "
-		 "%llu 18446744073709551615 %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0 17 0 0 0 0 0 0 "
-		 "%llu %llu %llu %llu %llu %llu %llu %d\n",
-		 s->task && s->ctx ? (s->task->tid ? s->task->tid : g->pid) : g->pid, comm_of(s), state_letter(s),
-		 group_ppid(g), g->pgid, g->sid, s->task ? atomic_load(&s->task->minflt) : 0,
-		 s->task ? atomic_load(&s->task->majflt) : 0, (unsigned long long)(ut / 10000000),
-		 (unsigned long long)(st / 10000000), (unsigned long long)(g->child_utime_ns / 10000000),
-		 (unsigned long long)(g->child_stime_ns / 10000000), s->task ? s->task->nice : 0, g->ntasks,
-		 (unsigned long long)start, (unsigned long long)u.vsize, (unsigned long long)(u.rss >> PAGE_SHIFT),
-		 (unsigned long long)l.code_start, (unsigned long long)l.code_end,
-		 (unsigned long long)l.stack_start, (unsigned long long)sv.pending, (unsigned long long)sv.blocked,
-		 (unsigned long long)sv.ignored, (unsigned long long)sv.caught, (unsigned long long)l.data_start,
-		 (unsigned long long)l.data_end, (unsigned long long)l.brk_start, (unsigned long long)l.arg_start,
-		 (unsigned long long)l.arg_end, (unsigned long long)l.env_start, (unsigned long long)l.env_end,
-		 g->exit_status);
+	text_add(
+		t,
+		"%d (%.15s) %c %d %d %d 0 -1 4194304 %lu 0 %lu 0 %llu %llu %llu %llu 20 %d %u 0 %llu %llu "
+		"%llu 18446744073709551615 %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0 17 0 0 0 0 0 0 "
+		"%llu %llu %llu %llu %llu %llu %llu %d\n",
+		s->task && s->ctx ? (s->task->tid ? s->task->tid : g->pid) : g->pid, comm_of(s),
+		state_letter(s), group_ppid(g), g->pgid, g->sid,
+		s->task ? atomic_load(&s->task->minflt) : 0,
+		s->task ? atomic_load(&s->task->majflt) : 0, (unsigned long long)(ut / 10000000),
+		(unsigned long long)(st / 10000000),
+		(unsigned long long)(g->child_utime_ns / 10000000),
+		(unsigned long long)(g->child_stime_ns / 10000000), s->task ? s->task->nice : 0,
+		g->ntasks, (unsigned long long)start, (unsigned long long)u.vsize,
+		(unsigned long long)(u.rss >> PAGE_SHIFT), (unsigned long long)l.code_start,
+		(unsigned long long)l.code_end, (unsigned long long)l.stack_start,
+		(unsigned long long)sv.pending, (unsigned long long)sv.blocked,
+		(unsigned long long)sv.ignored, (unsigned long long)sv.caught,
+		(unsigned long long)l.data_start, (unsigned long long)l.data_end,
+		(unsigned long long)l.brk_start, (unsigned long long)l.arg_start,
+		(unsigned long long)l.arg_end, (unsigned long long)l.env_start,
+		(unsigned long long)l.env_end, g->exit_status);
 }
 
 static void show_statm(const struct subject *s, struct text *t)
@@ -159,8 +164,10 @@ static void show_statm(const struct subject *s, struct text *t)
 
 	usage_of(s, &u);
 	text_add(t, "%llu %llu %llu %llu 0 %llu 0\n", (unsigned long long)(u.vsize >> PAGE_SHIFT),
-		 (unsigned long long)(u.rss >> PAGE_SHIFT), (unsigned long long)(u.rss_file >> PAGE_SHIFT),
-		 (unsigned long long)(u.text >> PAGE_SHIFT), (unsigned long long)(u.data >> PAGE_SHIFT));
+		 (unsigned long long)(u.rss >> PAGE_SHIFT),
+		 (unsigned long long)(u.rss_file >> PAGE_SHIFT),
+		 (unsigned long long)(u.text >> PAGE_SHIFT),
+		 (unsigned long long)(u.data >> PAGE_SHIFT));
 }
 
 static void status_memory(const struct subject *s, struct text *t)
@@ -191,8 +198,8 @@ static void status_signals(const struct subject *s, struct text *t)
 		 "SigQ:\t%u/%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n"
 		 "SigIgn:\t%016llx\nSigCgt:\t%016llx\n",
 		 v.nqueued, (unsigned long long)limit, (unsigned long long)v.pending,
-		 (unsigned long long)v.group_pending, (unsigned long long)v.blocked, (unsigned long long)v.ignored,
-		 (unsigned long long)v.caught);
+		 (unsigned long long)v.group_pending, (unsigned long long)v.blocked,
+		 (unsigned long long)v.ignored, (unsigned long long)v.caught);
 }
 
 static void show_status(const struct subject *s, struct text *t)
@@ -204,15 +211,17 @@ static void show_status(const struct subject *s, struct text *t)
 	struct fdtable *ft;
 	unsigned cap = 0;
 
-	text_add(t, "Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-		 comm_of(s), st, state_name(st), g->pid, tid, group_ppid(g));
+	text_add(
+		t,
+		"Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+		comm_of(s), st, state_name(st), g->pid, tid, group_ppid(g));
 	if (!s->task) {
 		text_add(t, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nThreads:\t0\n");
 		return;
 	}
 	c = task_cred_get(s->task);
-	text_add(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid,
-		 c->egid, c->sgid, c->fsgid);
+	text_add(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
+		 c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
 	ft = task_files_get(s->task);
 	if (ft) {
 		fdtable_count(ft, &cap);
@@ -221,18 +230,22 @@ static void show_status(const struct subject *s, struct text *t)
 	text_add(t, "FDSize:\t%u\nGroups:\t", cap);
 	for (uint32_t i = 0; i < c->ngroups; i++)
 		text_add(t, "%u ", c->groups[i]);
-	text_add(t, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", g->pid, tid, g->pgid, g->sid);
+	text_add(t, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", g->pid, tid, g->pgid,
+		 g->sid);
 	status_memory(s, t);
 	text_add(t, "CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t%u\n", g->ntasks);
 	status_signals(s, t);
-	text_add(t,
-		 "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n"
-		 "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\n",
-		 (unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
-		 (unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
-		 (unsigned long long)c->cap_ambient, s->task->no_new_privs);
-	text_add(t, "Cpus_allowed:\t%llx\nCpus_allowed_list:\t0-%u\nMems_allowed:\t1\nMems_allowed_list:\t0\n",
-		 (unsigned long long)s->task->cpu_affinity, s->k->ncpus - 1);
+	text_add(
+		t,
+		"CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n"
+		"NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\n",
+		(unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
+		(unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
+		(unsigned long long)c->cap_ambient, s->task->no_new_privs);
+	text_add(
+		t,
+		"Cpus_allowed:\t%llx\nCpus_allowed_list:\t0-%u\nMems_allowed:\t1\nMems_allowed_list:\t0\n",
+		(unsigned long long)s->task->cpu_affinity, s->k->ncpus - 1);
 	text_add(t, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
 		 atomic_load(&s->task->nvcsw), atomic_load(&s->task->nivcsw));
 	cred_put(c);
@@ -246,9 +259,10 @@ static void maps_line(const struct mm_vma_info *v, struct text *t)
 	size_t before = t->size;
 
 	text_add(t, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu", (unsigned long long)v->start,
-		 (unsigned long long)v->end, v->prot & MAP_R ? 'r' : '-', v->prot & MAP_W ? 'w' : '-',
-		 v->prot & MAP_X ? 'x' : '-', v->shared ? 's' : 'p', (unsigned long long)v->offset,
-		 (unsigned)(v->dev >> 8) & 0xfff, (unsigned)v->dev & 0xff, (unsigned long long)v->ino);
+		 (unsigned long long)v->end, v->prot & MAP_R ? 'r' : '-',
+		 v->prot & MAP_W ? 'w' : '-', v->prot & MAP_X ? 'x' : '-', v->shared ? 's' : 'p',
+		 (unsigned long long)v->offset, (unsigned)(v->dev >> 8) & 0xfff,
+		 (unsigned)v->dev & 0xff, (unsigned long long)v->ino);
 	n = (int)(t->size - before);
 	if (v->name[0])
 		text_add(t, "%*s%s", n < 73 ? 73 - n : 1, "", v->name);
@@ -259,18 +273,19 @@ static void smaps_rest(const struct mm_vma_info *v, struct text *t)
 {
 	unsigned long long size = (v->end - v->start) >> 10, rss = v->rss >> 10;
 
-	text_add(t,
-		 "Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
-		 "Rss:            %8llu kB\nPss:            %8llu kB\nShared_Clean:          0 kB\n"
-		 "Shared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8llu kB\n"
-		 "Referenced:     %8llu kB\nAnonymous:      %8llu kB\nLazyFree:              0 kB\n"
-		 "AnonHugePages:         0 kB\nShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\n"
-		 "Shared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\nSwap:                  0 kB\n"
-		 "SwapPss:               0 kB\nLocked:         %8llu kB\nTHPeligible:           0\n"
-		 "VmFlags:%s%s%s%s%s\n",
-		 size, rss, rss, rss, rss, (unsigned long long)v->anon >> 10, v->locked ? size : 0,
-		 v->prot & MAP_R ? " rd" : "", v->prot & MAP_W ? " wr" : "", v->prot & MAP_X ? " ex" : "",
-		 v->shared ? " sh" : "", v->grows_down ? " gd" : "");
+	text_add(
+		t,
+		"Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
+		"Rss:            %8llu kB\nPss:            %8llu kB\nShared_Clean:          0 kB\n"
+		"Shared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8llu kB\n"
+		"Referenced:     %8llu kB\nAnonymous:      %8llu kB\nLazyFree:              0 kB\n"
+		"AnonHugePages:         0 kB\nShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\n"
+		"Shared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\nSwap:                  0 kB\n"
+		"SwapPss:               0 kB\nLocked:         %8llu kB\nTHPeligible:           0\n"
+		"VmFlags:%s%s%s%s%s\n",
+		size, rss, rss, rss, rss, (unsigned long long)v->anon >> 10, v->locked ? size : 0,
+		v->prot & MAP_R ? " rd" : "", v->prot & MAP_W ? " wr" : "",
+		v->prot & MAP_X ? " ex" : "", v->shared ? " sh" : "", v->grows_down ? " gd" : "");
 }
 
 static void show_vmas(const struct subject *s, struct text *t, bool smaps)
@@ -310,8 +325,8 @@ static ssize_t mem_move(const struct subject *s, struct uio *u, uint64_t off, bo
 		ssize_t r = write ? uio_read(u, buf, n) : mm_read_partial(mm, buf, off, n, true);
 
 		if (r > 0)
-			r = write ? mm_write_partial(mm, off, buf, (size_t)r, true) :
-				    uio_write(u, buf, (size_t)r);
+			r = write ? mm_write_partial(mm, off, buf, (size_t)r, true)
+				  : uio_write(u, buf, (size_t)r);
 		if (r <= 0) {
 			done = done ? done : r == -EFAULT ? -EIO : r;
 			break;
@@ -342,14 +357,14 @@ static void show_limits(const struct subject *s, struct text *t)
 	static const struct {
 		const char *name, *unit;
 	} rows[RLIMITS] = {
-		{ "Max cpu time", "seconds" },       { "Max file size", "bytes" },
-		{ "Max data size", "bytes" },        { "Max stack size", "bytes" },
-		{ "Max core file size", "bytes" },   { "Max resident set", "bytes" },
-		{ "Max processes", "processes" },    { "Max open files", "files" },
-		{ "Max locked memory", "bytes" },    { "Max address space", "bytes" },
-		{ "Max file locks", "locks" },       { "Max pending signals", "signals" },
-		{ "Max msgqueue size", "bytes" },    { "Max nice priority", "" },
-		{ "Max realtime priority", "" },     { "Max realtime timeout", "us" },
+		{ "Max cpu time", "seconds" },     { "Max file size", "bytes" },
+		{ "Max data size", "bytes" },      { "Max stack size", "bytes" },
+		{ "Max core file size", "bytes" }, { "Max resident set", "bytes" },
+		{ "Max processes", "processes" },  { "Max open files", "files" },
+		{ "Max locked memory", "bytes" },  { "Max address space", "bytes" },
+		{ "Max file locks", "locks" },     { "Max pending signals", "signals" },
+		{ "Max msgqueue size", "bytes" },  { "Max nice priority", "" },
+		{ "Max realtime priority", "" },   { "Max realtime timeout", "us" },
 	};
 
 	text_add(t, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
@@ -421,7 +436,9 @@ static void show_personality(const struct subject *s UNUSED, struct text *t)
 
 static void show_io(const struct subject *s UNUSED, struct text *t)
 {
-	text_add(t, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+	text_add(
+		t,
+		"rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
 }
 
 static void show_wchan(const struct subject *s UNUSED, struct text *t)
@@ -446,7 +463,11 @@ static void mount_options(const struct mount_info *mi, struct text *t)
 	static const struct {
 		unsigned flag;
 		const char *name;
-	} names[] = { { 2, ",nosuid" }, { 4, ",nodev" }, { 8, ",noexec" }, { 1024, ",noatime" }, { 1u << 21, ",relatime" } };
+	} names[] = { { 2, ",nosuid" },
+		      { 4, ",nodev" },
+		      { 8, ",noexec" },
+		      { 1024, ",noatime" },
+		      { 1u << 21, ",relatime" } };
 
 	text_add(t, "%s", mi->flags & 1 ? "ro" : "rw");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -502,10 +523,10 @@ static ssize_t ns_text(const char *name, unsigned ino, char *buf, size_t size)
 	return (ssize_t)MIN((size_t)n, size);
 }
 
-#define NS(name, ino)                                                                   \
+#define NS(name, ino)                                                                    \
 	static ssize_t ns_##name(const struct subject *s UNUSED, char *buf, size_t size) \
-	{                                                                               \
-		return ns_text(#name, ino, buf, size);                                  \
+	{                                                                                \
+		return ns_text(#name, ino, buf, size);                                   \
 	}
 NS(pid, 4026531836u)
 NS(net, 4026531840u)
@@ -521,17 +542,23 @@ NS(cgroup, 4026531835u)
 #define DIR_ (S_IFDIR | 0555)
 
 static const struct pentry ns_entries[] = {
-	{ .name = "cgroup", .mode = LINK, .readlink = ns_cgroup }, { .name = "ipc", .mode = LINK, .readlink = ns_ipc },
-	{ .name = "mnt", .mode = LINK, .readlink = ns_mnt },       { .name = "net", .mode = LINK, .readlink = ns_net },
-	{ .name = "pid", .mode = LINK, .readlink = ns_pid },       { .name = "user", .mode = LINK, .readlink = ns_user },
-	{ .name = "uts", .mode = LINK, .readlink = ns_uts },       { .name = NULL },
+	{ .name = "cgroup", .mode = LINK, .readlink = ns_cgroup },
+	{ .name = "ipc", .mode = LINK, .readlink = ns_ipc },
+	{ .name = "mnt", .mode = LINK, .readlink = ns_mnt },
+	{ .name = "net", .mode = LINK, .readlink = ns_net },
+	{ .name = "pid", .mode = LINK, .readlink = ns_pid },
+	{ .name = "user", .mode = LINK, .readlink = ns_user },
+	{ .name = "uts", .mode = LINK, .readlink = ns_uts },
+	{ .name = NULL },
 };
 
 static void show_net_dev(const struct subject *s UNUSED, struct text *t)
 {
-	text_add(t, "Inter-|   Receive                                                |  Transmit\n"
-		    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
-		    "drop fifo colls carrier compressed\n");
+	text_add(
+		t,
+		"Inter-|   Receive                                                |  Transmit\n"
+		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
+		"drop fifo colls carrier compressed\n");
 }
 
 static void show_net_unix(const struct subject *s UNUSED, struct text *t)
@@ -541,7 +568,9 @@ static void show_net_unix(const struct subject *s UNUSED, struct text *t)
 
 static void show_net_tcp(const struct subject *s UNUSED, struct text *t)
 {
-	text_add(t, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
+	text_add(
+		t,
+		"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
 }
 
 static void show_nothing(const struct subject *s UNUSED, struct text *t UNUSED)
@@ -559,7 +588,8 @@ static const struct pentry net_entries[] = {
 
 /* ---- task/ ---- */
 
-static int find_tid(const struct subject *s, const char *name, const struct pentry **entry, int *number)
+static int find_tid(const struct subject *s, const char *name, const struct pentry **entry,
+		    int *number)
 {
 	char *end;
 	long tid = strtol(name, &end, 10);
@@ -590,36 +620,42 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 	return 0;
 }
 
-
-
-#define COMMON_ENTRIES                                                                    \
-	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                          \
-	{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm },           \
-	{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },              \
-	{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },                    \
-	{ .name = "stat", .mode = RO, .show = show_stat },                                \
-	{ .name = "statm", .mode = RO, .show = show_statm },                              \
-	{ .name = "status", .mode = RO, .show = show_status },                            \
-	{ .name = "maps", .mode = RO, .show = show_maps },                                \
-	{ .name = "smaps", .mode = RO, .show = show_smaps },                              \
-	{ .name = "mem", .mode = S_IFREG | 0600, .pread = mem_pread, .pwrite = mem_pwrite }, \
-	{ .name = "limits", .mode = RO, .show = show_limits },                            \
-	{ .name = "oom_score", .mode = RO, .show = show_zero },                           \
-	{ .name = "oom_score_adj", .mode = RW, .show = show_oom_adj, .store = store_oom_adj }, \
-	{ .name = "cgroup", .mode = RO, .show = show_cgroup },                            \
-	{ .name = "uid_map", .mode = RO, .show = show_idmap },                            \
-	{ .name = "gid_map", .mode = RO, .show = show_idmap },                            \
-	{ .name = "setgroups", .mode = RO, .show = show_setgroups },                      \
-	{ .name = "loginuid", .mode = RO, .show = show_loginuid },                        \
-	{ .name = "sessionid", .mode = RO, .show = show_loginuid },                       \
-	{ .name = "personality", .mode = RO, .show = show_personality },                  \
-	{ .name = "io", .mode = RO, .show = show_io },                                    \
-	{ .name = "wchan", .mode = RO, .show = show_wchan },                              \
-	{ .name = "sched", .mode = RO, .show = show_sched },                              \
-	{ .name = "mounts", .mode = RO, .show = show_mounts },                            \
-	{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                      \
-	{ .name = "ns", .mode = DIR_, .children = ns_entries },                           \
-	{ .name = "net", .mode = DIR_, .children = net_entries }
+#define COMMON_ENTRIES                                                                  \
+	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                        \
+		{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm }, \
+		{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },    \
+		{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },          \
+		{ .name = "stat", .mode = RO, .show = show_stat },                      \
+		{ .name = "statm", .mode = RO, .show = show_statm },                    \
+		{ .name = "status", .mode = RO, .show = show_status },                  \
+		{ .name = "maps", .mode = RO, .show = show_maps },                      \
+		{ .name = "smaps", .mode = RO, .show = show_smaps },                    \
+		{ .name = "mem",                                                        \
+		  .mode = S_IFREG | 0600,                                               \
+		  .pread = mem_pread,                                                   \
+		  .pwrite = mem_pwrite },                                               \
+		{ .name = "limits", .mode = RO, .show = show_limits },                  \
+		{ .name = "oom_score", .mode = RO, .show = show_zero },                 \
+		{ .name = "oom_score_adj",                                              \
+		  .mode = RW,                                                           \
+		  .show = show_oom_adj,                                                 \
+		  .store = store_oom_adj },                                             \
+		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                  \
+		{ .name = "uid_map", .mode = RO, .show = show_idmap },                  \
+		{ .name = "gid_map", .mode = RO, .show = show_idmap },                  \
+		{ .name = "setgroups", .mode = RO, .show = show_setgroups },            \
+		{ .name = "loginuid", .mode = RO, .show = show_loginuid },              \
+		{ .name = "sessionid", .mode = RO, .show = show_loginuid },             \
+		{ .name = "personality", .mode = RO, .show = show_personality },        \
+		{ .name = "io", .mode = RO, .show = show_io },                          \
+		{ .name = "wchan", .mode = RO, .show = show_wchan },                    \
+		{ .name = "sched", .mode = RO, .show = show_sched },                    \
+		{ .name = "mounts", .mode = RO, .show = show_mounts },                  \
+		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },            \
+		{ .name = "ns", .mode = DIR_, .children = ns_entries },                 \
+	{                                                                               \
+		.name = "net", .mode = DIR_, .children = net_entries                    \
+	}
 
 /* The fixed part is a table; the links and directories with parts elsewhere
  * are found by name. */
@@ -631,13 +667,17 @@ static const struct pentry pid_entries[] = {
 
 static const struct pentry tid_entries[] = { COMMON_ENTRIES, { .name = NULL } };
 
-const struct pentry proc_task_dir = { .name = "task", .mode = DIR_, .find = find_tid, .next = next_tid };
-
-static const struct pentry *const linked[] = {
-	&proc_cwd_link, &proc_root_link, &proc_exe_link, &proc_fd_dir, &proc_fdinfo_dir, &proc_task_dir,
+const struct pentry proc_task_dir = {
+	.name = "task", .mode = DIR_, .find = find_tid, .next = next_tid
 };
 
-static int find_linked(const struct subject *s UNUSED, const char *name, const struct pentry **entry, int *number)
+static const struct pentry *const linked[] = {
+	&proc_cwd_link, &proc_root_link,  &proc_exe_link,
+	&proc_fd_dir,   &proc_fdinfo_dir, &proc_task_dir,
+};
+
+static int find_linked(const struct subject *s UNUSED, const char *name,
+		       const struct pentry **entry, int *number)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(linked); i++) {
 		if (strcmp(linked[i]->name, name) == 0) {
@@ -661,8 +701,16 @@ static int next_linked(const struct subject *s UNUSED, int after, char *name, in
 }
 
 const struct pentry proc_pid_dir = {
-	.name = "pid", .mode = DIR_, .children = pid_entries, .find = find_linked, .next = next_linked,
+	.name = "pid",
+	.mode = DIR_,
+	.children = pid_entries,
+	.find = find_linked,
+	.next = next_linked,
 };
 const struct pentry proc_tid_dir = {
-	.name = "tid", .mode = DIR_, .children = tid_entries, .find = find_linked, .next = next_linked,
+	.name = "tid",
+	.mode = DIR_,
+	.children = tid_entries,
+	.find = find_linked,
+	.next = next_linked,
 };

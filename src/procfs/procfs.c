@@ -240,7 +240,8 @@ static uint64_t proc_ino(const struct pentry *e, int32_t pid, int32_t tid, int f
 static bool emit_dot(struct file *f, dirent_fn emit, void *arg)
 {
 	while (f->pos < 2) {
-		if (!emit(arg, f->pos == 0 ? "." : "..", f->pos == 0 ? 1 : 2, f->inode->ino, DT_DIR, f->pos + 1))
+		if (!emit(arg, f->pos == 0 ? "." : "..", f->pos == 0 ? 1 : 2, f->inode->ino, DT_DIR,
+			  f->pos + 1))
 			return false;
 		f->pos++;
 	}
@@ -273,8 +274,8 @@ static int emit_entries(struct file *f, const struct subject *s, dirent_fn emit,
 	if (f->pos < DYNAMIC_BASE)
 		f->pos = DYNAMIC_BASE;
 	while (n->entry->next(s, (int)(f->pos - DYNAMIC_BASE) - 1, name, &number) == 0) {
-		if (!emit(arg, name, strlen(name), proc_ino(n->entry, n->pid, number, 1), DT_UNKNOWN,
-			  DYNAMIC_BASE + (uint64_t)number + 1))
+		if (!emit(arg, name, strlen(name), proc_ino(n->entry, n->pid, number, 1),
+			  DT_UNKNOWN, DYNAMIC_BASE + (uint64_t)number + 1))
 			return 0;
 		f->pos = DYNAMIC_BASE + (uint64_t)number + 1;
 	}
@@ -302,7 +303,8 @@ static const struct file_ops proc_dir_fops = {
 	.readdir = proc_readdir,
 };
 
-static int proc_lookup(struct inode *dir, const char *name, const struct vfs_ctx *ctx, struct inode **out)
+static int proc_lookup(struct inode *dir, const char *name, const struct vfs_ctx *ctx,
+		       struct inode **out)
 {
 	struct pnode *n = pnode_of(dir);
 	const struct pentry *e = n->entry->children;
@@ -380,7 +382,8 @@ static int proc_getattr(struct inode *inode, struct kstat *st, const struct vfs_
 
 	inode_fill_stat(inode, st);
 	clock_gettime(CLOCK_REALTIME, &now);
-	st->atime = st->mtime = st->ctime = (struct timespec_k){ now.tv_sec, (uint32_t)now.tv_nsec };
+	st->atime = st->mtime = st->ctime =
+		(struct timespec_k){ now.tv_sec, (uint32_t)now.tv_nsec };
 	if (S_ISLNK(inode->mode) && n->entry->follow)
 		st->size = 64;
 	return 0;
@@ -393,20 +396,31 @@ static int proc_open(struct inode *inode, struct file *f, const struct vfs_ctx *
 }
 
 /* Truncating a /proc file is what shells do before they write to it. */
-static int proc_setattr(struct inode *inode UNUSED, const struct setattr *sa, const struct vfs_ctx *ctx UNUSED)
+static int proc_setattr(struct inode *inode UNUSED, const struct setattr *sa,
+			const struct vfs_ctx *ctx UNUSED)
 {
-	return sa->valid & ~(SETATTR_SIZE | SETATTR_KILL_PRIV | SETATTR_MTIME_NOW | SETATTR_MTIME) ? -EPERM : 0;
+	return sa->valid & ~(SETATTR_SIZE | SETATTR_KILL_PRIV | SETATTR_MTIME_NOW | SETATTR_MTIME)
+		       ? -EPERM
+		       : 0;
 }
 
 static const struct inode_ops proc_dir_ops = {
-	.lookup = proc_lookup, .getattr = proc_getattr, .setattr = proc_setattr, .open = proc_open,
+	.lookup = proc_lookup,
+	.getattr = proc_getattr,
+	.setattr = proc_setattr,
+	.open = proc_open,
 };
 static const struct inode_ops proc_file_ops = {
-	.getattr = proc_getattr, .setattr = proc_setattr, .open = proc_open,
+	.getattr = proc_getattr,
+	.setattr = proc_setattr,
+	.open = proc_open,
 };
-static const struct inode_ops proc_link_ops = { .readlink = proc_readlink, .getattr = proc_getattr };
+static const struct inode_ops proc_link_ops = { .readlink = proc_readlink,
+						.getattr = proc_getattr };
 static const struct inode_ops proc_magic_ops = {
-	.readlink = proc_readlink, .follow = proc_follow, .getattr = proc_getattr,
+	.readlink = proc_readlink,
+	.follow = proc_follow,
+	.getattr = proc_getattr,
 };
 
 static const struct inode_ops *ops_for(const struct pentry *e)
@@ -418,7 +432,8 @@ static const struct inode_ops *ops_for(const struct pentry *e)
 	return &proc_file_ops;
 }
 
-int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s, struct inode **out)
+int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s,
+		 struct inode **out)
 {
 	struct pnode *n = pool_alloc(&pnode_pool);
 	uint32_t uid = 0, gid = 0;
@@ -436,7 +451,8 @@ int pnode_create(struct super *sb, const struct pentry *e, const struct subject 
 		gid = c->egid;
 		cred_put(c);
 	}
-	inode_init(&n->inode, ops_for(e), sb, proc_ino(e, n->pid, n->tid, n->fd), e->mode, uid, gid);
+	inode_init(&n->inode, ops_for(e), sb, proc_ino(e, n->pid, n->tid, n->fd), e->mode, uid,
+		   gid);
 	*out = &n->inode;
 	return 0;
 }
@@ -451,7 +467,9 @@ static void proc_inode_destroy(struct inode *inode)
 static int proc_statfs(struct super *sb, struct kstatfs *out)
 {
 	*out = (struct kstatfs){
-		.type = strcmp(sb->type, "proc") == 0 ? 0x9fa0 : 0x62656572, .bsize = 4096, .namelen = 255,
+		.type = strcmp(sb->type, "proc") == 0 ? 0x9fa0 : 0x62656572,
+		.bsize = 4096,
+		.namelen = 255,
 		.frsize = 4096,
 	};
 	return 0;
@@ -491,7 +509,8 @@ static int create(struct kernel *k, const char *type, const struct pentry *root,
 
 /* ---- the roots ---- */
 
-static int find_pid(const struct subject *s, const char *name, const struct pentry **entry, int *number)
+static int find_pid(const struct subject *s, const char *name, const struct pentry **entry,
+		    int *number)
 {
 	char *end;
 	long pid = strtol(name, &end, 10);
@@ -531,7 +550,10 @@ static int next_pid(const struct subject *s, int after, char *name, int *number)
 int procfs_create(struct kernel *k, struct super **out)
 {
 	static const struct pentry root = {
-		.mode = S_IFDIR | 0555, .children = proc_root_entries, .find = find_pid, .next = next_pid,
+		.mode = S_IFDIR | 0555,
+		.children = proc_root_entries,
+		.find = find_pid,
+		.next = next_pid,
 	};
 
 	return create(k, "proc", &root, out);

@@ -33,17 +33,39 @@ static void show_meminfo(const struct subject *s, struct text *t)
 		const char *name;
 		uint64_t kib;
 	} rows[] = {
-		{ "MemTotal", total },     { "MemFree", total - used }, { "MemAvailable", total - used + cached - shmem },
-		{ "Buffers", 0 },          { "Cached", cached },        { "SwapCached", 0 },
-		{ "Active", used },        { "Inactive", 0 },           { "Active(anon)", used - cached },
-		{ "Inactive(anon)", 0 },   { "Active(file)", cached },  { "Inactive(file)", 0 },
-		{ "Unevictable", 0 },      { "Mlocked", 0 },            { "SwapTotal", 0 },
-		{ "SwapFree", 0 },         { "Dirty", 0 },              { "Writeback", 0 },
-		{ "AnonPages", used - cached }, { "Mapped", cached },   { "Shmem", shmem },
-		{ "KReclaimable", 0 },     { "Slab", 0 },               { "SReclaimable", 0 },
-		{ "SUnreclaim", 0 },       { "KernelStack", 0 },        { "PageTables", 0 },
-		{ "CommitLimit", total },  { "Committed_AS", used },    { "VmallocTotal", 34359738367 },
-		{ "VmallocUsed", 0 },      { "HugePages_Total", 0 },    { "HugePages_Free", 0 },
+		{ "MemTotal", total },
+		{ "MemFree", total - used },
+		{ "MemAvailable", total - used + cached - shmem },
+		{ "Buffers", 0 },
+		{ "Cached", cached },
+		{ "SwapCached", 0 },
+		{ "Active", used },
+		{ "Inactive", 0 },
+		{ "Active(anon)", used - cached },
+		{ "Inactive(anon)", 0 },
+		{ "Active(file)", cached },
+		{ "Inactive(file)", 0 },
+		{ "Unevictable", 0 },
+		{ "Mlocked", 0 },
+		{ "SwapTotal", 0 },
+		{ "SwapFree", 0 },
+		{ "Dirty", 0 },
+		{ "Writeback", 0 },
+		{ "AnonPages", used - cached },
+		{ "Mapped", cached },
+		{ "Shmem", shmem },
+		{ "KReclaimable", 0 },
+		{ "Slab", 0 },
+		{ "SReclaimable", 0 },
+		{ "SUnreclaim", 0 },
+		{ "KernelStack", 0 },
+		{ "PageTables", 0 },
+		{ "CommitLimit", total },
+		{ "Committed_AS", used },
+		{ "VmallocTotal", 34359738367 },
+		{ "VmallocUsed", 0 },
+		{ "HugePages_Total", 0 },
+		{ "HugePages_Free", 0 },
 		{ "Hugepagesize", 2048 },
 	};
 
@@ -60,8 +82,9 @@ static void show_uptime(const struct subject *s, struct text *t)
 {
 	uint64_t up = uptime_ns(s) / 10000000;
 
-	text_add(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100, (unsigned long long)up % 100,
-		 (unsigned long long)up / 100, (unsigned long long)up % 100);
+	text_add(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100,
+		 (unsigned long long)up % 100, (unsigned long long)up / 100,
+		 (unsigned long long)up % 100);
 }
 
 static void show_loadavg(const struct subject *s, struct text *t)
@@ -79,21 +102,23 @@ static void show_version(const struct subject *s UNUSED, struct text *t)
 static void show_cpuinfo(const struct subject *s, struct text *t)
 {
 	for (unsigned i = 0; i < s->k->ncpus; i++)
-		text_add(t,
-			 "processor\t: %u\nvendor_id\t: %s\ncpu family\t: 6\nmodel\t\t: 1\n"
-			 "model name\t: nacre virtual CPU\nstepping\t: 1\ncpu MHz\t\t: 2500.000\n"
-			 "cache size\t: 1024 KB\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\n"
-			 "cpu cores\t: %u\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 13\nwp\t\t: yes\n"
-			 "flags\t\t: fpu tsc cx8 cmov mmx fxsr sse sse2 syscall nx lm%s%s%s%s%s%s%s\n"
-			 "bogomips\t: 5000.00\nclflush size\t: 64\ncache_alignment\t: 64\n"
-			 "address sizes\t: 48 bits physical, 48 bits virtual\n\n",
-			 i, __builtin_cpu_is("amd") ? "AuthenticAMD" : "GenuineIntel", s->k->ncpus, i, s->k->ncpus,
-			 __builtin_cpu_supports("sse3") ? " pni" : "",
-			 __builtin_cpu_supports("ssse3") ? " ssse3" : "",
-			 __builtin_cpu_supports("sse4.1") ? " sse4_1" : "",
-			 __builtin_cpu_supports("sse4.2") ? " sse4_2 popcnt" : "",
-			 __builtin_cpu_supports("avx") ? " avx" : "", __builtin_cpu_supports("avx2") ? " avx2" : "",
-			 __builtin_cpu_supports("avx512f") ? " avx512f" : "");
+		text_add(
+			t,
+			"processor\t: %u\nvendor_id\t: %s\ncpu family\t: 6\nmodel\t\t: 1\n"
+			"model name\t: nacre virtual CPU\nstepping\t: 1\ncpu MHz\t\t: 2500.000\n"
+			"cache size\t: 1024 KB\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\n"
+			"cpu cores\t: %u\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: 13\nwp\t\t: yes\n"
+			"flags\t\t: fpu tsc cx8 cmov mmx fxsr sse sse2 syscall nx lm%s%s%s%s%s%s%s\n"
+			"bogomips\t: 5000.00\nclflush size\t: 64\ncache_alignment\t: 64\n"
+			"address sizes\t: 48 bits physical, 48 bits virtual\n\n",
+			i, __builtin_cpu_is("amd") ? "AuthenticAMD" : "GenuineIntel", s->k->ncpus,
+			i, s->k->ncpus, __builtin_cpu_supports("sse3") ? " pni" : "",
+			__builtin_cpu_supports("ssse3") ? " ssse3" : "",
+			__builtin_cpu_supports("sse4.1") ? " sse4_1" : "",
+			__builtin_cpu_supports("sse4.2") ? " sse4_2 popcnt" : "",
+			__builtin_cpu_supports("avx") ? " avx" : "",
+			__builtin_cpu_supports("avx2") ? " avx2" : "",
+			__builtin_cpu_supports("avx512f") ? " avx512f" : "");
 }
 
 static void show_stat(const struct subject *s, struct text *t)
@@ -111,8 +136,10 @@ static void show_stat(const struct subject *s, struct text *t)
 	for (unsigned i = 0; i < s->k->ncpus; i++)
 		text_add(t, "cpu%u 0 0 0 %llu 0 0 0 0 0 0\n", i, (unsigned long long)ticks);
 	clock_gettime(CLOCK_REALTIME, &now);
-	text_add(t, "intr 0\nctxt 0\nbtime %lld\nprocesses %u\nprocs_running 1\nprocs_blocked 0\nsoftirq 0\n",
-		 (long long)now.tv_sec - (long long)(uptime_ns(s) / 1000000000), nproc);
+	text_add(
+		t,
+		"intr 0\nctxt 0\nbtime %lld\nprocesses %u\nprocs_running 1\nprocs_blocked 0\nsoftirq 0\n",
+		(long long)now.tv_sec - (long long)(uptime_ns(s) / 1000000000), nproc);
 }
 
 static void show_filesystems(const struct subject *s UNUSED, struct text *t)
@@ -198,10 +225,10 @@ static ssize_t link_net(const struct subject *s UNUSED, char *buf, size_t size)
 
 /* ---- /proc/sys ---- */
 
-#define VALUE(fn, fmt, ...)                                              \
-	static void fn(const struct subject *s UNUSED, struct text *t)   \
-	{                                                                \
-		text_add(t, fmt "\n", ##__VA_ARGS__);                    \
+#define VALUE(fn, fmt, ...)                                            \
+	static void fn(const struct subject *s UNUSED, struct text *t) \
+	{                                                              \
+		text_add(t, fmt "\n", ##__VA_ARGS__);                  \
 	}
 
 VALUE(show_ostype, "Linux")
@@ -263,16 +290,18 @@ static void show_uuid(const struct subject *s UNUSED, struct text *t)
 	}
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	text_add(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", b[0], b[1], b[2],
-		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	text_add(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", b[0],
+		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+		 b[14], b[15]);
 }
 
 static void show_boot_id(const struct subject *s, struct text *t)
 {
 	uint64_t r = s->k->boot_ns * 0x9e3779b97f4a7c15ull;
 
-	text_add(t, "%08x-%04x-4%03x-8%03x-%012llx\n", (unsigned)(r >> 32), (unsigned)(r >> 16) & 0xffff,
-		 (unsigned)(r >> 4) & 0xfff, (unsigned)r & 0xfff, (unsigned long long)(r >> 16));
+	text_add(t, "%08x-%04x-4%03x-8%03x-%012llx\n", (unsigned)(r >> 32),
+		 (unsigned)(r >> 16) & 0xffff, (unsigned)(r >> 4) & 0xfff, (unsigned)r & 0xfff,
+		 (unsigned long long)(r >> 16));
 }
 
 #define RO (S_IFREG | 0444)

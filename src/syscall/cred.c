@@ -10,7 +10,14 @@
 #define CAP_SETGID_NR 6
 #define CAP_SETUID_NR 7
 #define SECBIT_NO_SETUID_FIXUP 4u
+#define SECBIT_KEEP_CAPS 16u
 #define KEEP ((uint32_t)-1)
+
+/* Capabilities that go with the file system uid. */
+#define CAP(c) ((uint64_t)1 << (c))
+#define CAPS_FS                                                                               \
+	(CAP(CAP_CHOWN) | CAP(CAP_MKNOD) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_DAC_READ_SEARCH) | \
+	 CAP(CAP_FOWNER) | CAP(CAP_FSETID) | CAP(CAP_LINUX_IMMUTABLE) | CAP(CAP_MAC_OVERRIDE))
 
 SYSCALL(getuid)
 {
@@ -32,7 +39,8 @@ SYSCALL(getegid)
 	return t->cred->egid;
 }
 
-static long put_three(struct task *t, const struct sysargs *args, uint32_t a, uint32_t b, uint32_t c)
+static long put_three(struct task *t, const struct sysargs *args, uint32_t a, uint32_t b,
+		      uint32_t c)
 {
 	int r = syscall_copy_out(t, args->a[0], &a, sizeof(a));
 
@@ -60,7 +68,7 @@ static void fix_caps(struct cred *c, const struct cred *old)
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
 	if (was_root && !is_root) {
-		if (!(c->securebits & 16u)) { /* SECBIT_KEEP_CAPS */
+		if (!(c->securebits & SECBIT_KEEP_CAPS)) {
 			c->cap_permitted = 0;
 			c->cap_effective = 0;
 		}
@@ -72,11 +80,40 @@ static void fix_caps(struct cred *c, const struct cred *old)
 		c->cap_effective = c->cap_permitted;
 }
 
+static void fix_fs_caps(struct cred *c, uint32_t was)
+{
+	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
+		return;
+	if (was == 0 && c->fsuid != 0)
+		c->cap_effective &= ~CAPS_FS;
+	else if (was != 0 && c->fsuid == 0)
+		c->cap_effective |= c->cap_permitted & CAPS_FS;
+}
+
+static bool gains_or_changes(const struct cred *c, const struct cred *old)
+{
+	return c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid ||
+	       c->fsgid != old->fsgid || (c->cap_permitted & ~old->cap_permitted);
+}
+
+/* Takes c. Who changed what he may do can no longer be looked into by his former
+ * self, and no death of a parent is signalled to him. */
+static long publish(struct task *t, struct cred *c)
+{
+	if (gains_or_changes(c, t->cred)) {
+		mutex_lock(&t->group->lock);
+		t->group->dumpable = false;
+		mutex_unlock(&t->group->lock);
+		__atomic_store_n(&t->pdeath_signal, 0, __ATOMIC_RELAXED);
+	}
+	task_cred_set(t, c);
+	return 0;
+}
+
 static long publish_uids(struct task *t, struct cred *c)
 {
 	fix_caps(c, t->cred);
-	task_cred_set(t, c);
-	return 0;
+	return publish(t, c);
 }
 
 static bool known_uid(const struct cred *c, uint32_t id)
@@ -126,8 +163,7 @@ SYSCALL(setgid)
 	if (may)
 		c->gid = c->sgid = id;
 	c->egid = c->fsgid = id;
-	task_cred_set(t, c);
-	return 0;
+	return publish(t, c);
 }
 
 SYSCALL(setresuid)
@@ -136,7 +172,8 @@ SYSCALL(setresuid)
 	const struct cred *old = t->cred;
 	struct cred *c;
 
-	if (!cred_has_cap(old, CAP_SETUID_NR) && !(known_uid(old, r) && known_uid(old, e) && known_uid(old, s)))
+	if (!cred_has_cap(old, CAP_SETUID_NR) &&
+	    !(known_uid(old, r) && known_uid(old, e) && known_uid(old, s)))
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
@@ -157,7 +194,8 @@ SYSCALL(setresgid)
 	const struct cred *old = t->cred;
 	struct cred *c;
 
-	if (!cred_has_cap(old, CAP_SETGID_NR) && !(known_gid(old, r) && known_gid(old, e) && known_gid(old, s)))
+	if (!cred_has_cap(old, CAP_SETGID_NR) &&
+	    !(known_gid(old, r) && known_gid(old, e) && known_gid(old, s)))
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
@@ -169,8 +207,7 @@ SYSCALL(setresgid)
 	if (s != KEEP)
 		c->sgid = s;
 	c->fsgid = c->egid;
-	task_cred_set(t, c);
-	return 0;
+	return publish(t, c);
 }
 
 SYSCALL(setreuid)
@@ -214,8 +251,7 @@ SYSCALL(setregid)
 	if (r != KEEP || (e != KEEP && e != old->gid))
 		c->sgid = c->egid;
 	c->fsgid = c->egid;
-	task_cred_set(t, c);
-	return 0;
+	return publish(t, c);
 }
 
 SYSCALL(setfsuid)
@@ -223,12 +259,14 @@ SYSCALL(setfsuid)
 	uint32_t id = (uint32_t)args->a[0], was = t->cred->fsuid;
 	struct cred *c;
 
-	if (id == KEEP || !(known_uid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETUID_NR)))
+	if (id == KEEP ||
+	    !(known_uid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETUID_NR)))
 		return was;
 	c = cred_copy(t->cred);
 	if (c) {
 		c->fsuid = id;
-		task_cred_set(t, c);
+		fix_fs_caps(c, was);
+		(void)publish(t, c);
 	}
 	return was;
 }
@@ -238,12 +276,13 @@ SYSCALL(setfsgid)
 	uint32_t id = (uint32_t)args->a[0], was = t->cred->fsgid;
 	struct cred *c;
 
-	if (id == KEEP || !(known_gid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETGID_NR)))
+	if (id == KEEP ||
+	    !(known_gid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETGID_NR)))
 		return was;
 	c = cred_copy(t->cred);
 	if (c) {
 		c->fsgid = id;
-		task_cred_set(t, c);
+		(void)publish(t, c);
 	}
 	return was;
 }
@@ -255,7 +294,8 @@ SYSCALL(getgroups)
 
 	if (size < 0 || (size && (uint32_t)size < c->ngroups))
 		return -EINVAL;
-	if (size && c->ngroups && syscall_copy_out(t, args->a[1], c->groups, c->ngroups * sizeof(uint32_t)) < 0)
+	if (size && c->ngroups &&
+	    syscall_copy_out(t, args->a[1], c->groups, c->ngroups * sizeof(uint32_t)) < 0)
 		return -EFAULT;
 	return (long)c->ngroups;
 }
@@ -282,8 +322,8 @@ SYSCALL(setgroups)
 		r = cred_set_groups(c, groups, count);
 	free(groups);
 	if (r == 0)
-		task_cred_set(t, c);
-	else if (c)
+		return publish(t, c);
+	if (c)
 		cred_put(c);
 	return r;
 }
@@ -356,7 +396,9 @@ SYSCALL(capset)
 	inh = (d[0].inheritable | (uint64_t)d[1].inheritable << 32) & CAPS_ALL;
 	if ((perm & ~old->cap_permitted) || (eff & ~perm))
 		return -EPERM;
-	if (inh & ~(old->cap_inheritable | (cred_has_cap(old, 8) ? old->cap_bounding : old->cap_permitted)))
+	if (!cred_has_cap(old, CAP_SETPCAP) && (inh & ~(old->cap_inheritable | old->cap_permitted)))
+		return -EPERM;
+	if (inh & ~(old->cap_inheritable | old->cap_bounding))
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
@@ -365,6 +407,5 @@ SYSCALL(capset)
 	c->cap_permitted = perm;
 	c->cap_inheritable = inh;
 	c->cap_ambient &= perm & inh;
-	task_cred_set(t, c);
-	return 0;
+	return publish(t, c);
 }

@@ -377,7 +377,8 @@ static int first_search(struct exec *x, const struct vfs_ctx *ctx, const char *n
 	for (const char *dir = search;; dir++) {
 		size_t len = strcspn(dir, ":");
 
-		n = snprintf(x->name, sizeof(x->name), "%.*s%s%s", (int)len, dir, len ? "/" : "", name);
+		n = snprintf(x->name, sizeof(x->name), "%.*s%s%s", (int)len, dir, len ? "/" : "",
+			     name);
 		r = n < (int)sizeof(x->name) ? first_open(x, ctx, out) : -ENAMETOOLONG;
 		if (r == 0)
 			return 0;

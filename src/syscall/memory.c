@@ -40,8 +40,12 @@ static int map_file(struct task *t, int fd, struct mm_map_args *m, struct file *
 SYSCALL(mmap)
 {
 	struct mm_map_args m = {
-		.addr = args->a[0], .size = args->a[1], .prot = (int)args->a[2], .flags = (unsigned)args->a[3],
-		.offset = args->a[5], .max_prot = MAP_R | MAP_W | MAP_X,
+		.addr = args->a[0],
+		.size = args->a[1],
+		.prot = (int)args->a[2],
+		.flags = (unsigned)args->a[3],
+		.offset = args->a[5],
+		.max_prot = MAP_R | MAP_W | MAP_X,
 	};
 	unsigned type = m.flags & MAP_TYPE;
 	struct file *f = NULL;
@@ -78,7 +82,8 @@ SYSCALL(mprotect)
 SYSCALL(mremap)
 {
 	gva_t out;
-	int r = mm_remap(t->mm, args->a[0], args->a[1], args->a[2], (unsigned)args->a[3], args->a[4], &out);
+	int r = mm_remap(t->mm, args->a[0], args->a[1], args->a[2], (unsigned)args->a[3],
+			 args->a[4], &out);
 
 	return r < 0 ? r : (long)out;
 }
@@ -112,7 +117,8 @@ SYSCALL(mlock2)
 {
 	if (args->a[2] & ~(uint64_t)1)
 		return -EINVAL;
-	return mm_lock(t->mm, args->a[0], args->a[1], args->a[2] ? MLOCK_MODE_ONFAULT : MLOCK_MODE_EAGER);
+	return mm_lock(t->mm, args->a[0], args->a[1],
+		       args->a[2] ? MLOCK_MODE_ONFAULT : MLOCK_MODE_EAGER);
 }
 
 SYSCALL(munlock)
@@ -182,19 +188,20 @@ static int vm_target(struct task *t, int32_t pid, struct mm **out)
 }
 
 /* Through a buffer of ours: two address spaces are never held at once. */
-static ssize_t vm_copy(struct task *t, struct mm *other, gva_t remote, gva_t local, size_t size, bool write)
+static ssize_t vm_copy(struct task *t, struct mm *other, gva_t remote, gva_t local, size_t size,
+		       bool write)
 {
 	char buf[4096];
 	ssize_t done = 0;
 
 	while (size) {
 		size_t n = MIN(size, sizeof(buf));
-		ssize_t r = write ? mm_read_partial(t->mm, buf, local, n, false) :
-				    mm_read_partial(other, buf, remote, n, false);
+		ssize_t r = write ? mm_read_partial(t->mm, buf, local, n, false)
+				  : mm_read_partial(other, buf, remote, n, false);
 
 		if (r > 0)
-			r = write ? mm_write_partial(other, remote, buf, (size_t)r, false) :
-				    mm_write_partial(t->mm, local, buf, (size_t)r, false);
+			r = write ? mm_write_partial(other, remote, buf, (size_t)r, false)
+				  : mm_write_partial(t->mm, local, buf, (size_t)r, false);
 		if (r <= 0)
 			return done ? done : r;
 		done += r;
@@ -230,7 +237,9 @@ static long vm_transfer(struct task *t, const struct sysargs *args, bool write)
 	while (l < nl && r < nr) {
 		uint64_t step = MIN(local[l].size - loff, remote[r].size - roff);
 
-		n = step ? vm_copy(t, other, remote[r].base + roff, local[l].base + loff, step, write) : 0;
+		n = step ? vm_copy(t, other, remote[r].base + roff, local[l].base + loff, step,
+				   write)
+			 : 0;
 		if (n < 0)
 			break;
 		done += n;
@@ -275,9 +284,9 @@ SYSCALL(get_mempolicy)
 	if (args->a[1]) {
 		if (args->a[2] < 1)
 			return -EINVAL;
-		return mm_zero_out(t->mm, args->a[1], (args->a[2] + 63) / 64 * 8) < 0 ?
-			       -EFAULT :
-			       syscall_copy_out(t, args->a[1], &nodes, sizeof(nodes));
+		return mm_zero_out(t->mm, args->a[1], (args->a[2] + 63) / 64 * 8) < 0
+			       ? -EFAULT
+			       : syscall_copy_out(t, args->a[1], &nodes, sizeof(nodes));
 	}
 	return 0;
 }

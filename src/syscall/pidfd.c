@@ -50,10 +50,9 @@ static int pidfd_siginfo(struct task *t, struct thread_group *g, int signo, gva_
 	uint8_t raw[ABI_SIGINFO_SIZE];
 
 	if (!user) {
-		*info = (struct ksiginfo){ .signo = signo,
-					   .code = SI_USER,
-					   .pid = t->group->pid,
-					   .uid = t->cred->uid };
+		*info = (struct ksiginfo){
+			.signo = signo, .code = SI_USER, .pid = t->group->pid, .uid = t->cred->uid
+		};
 		return 0;
 	}
 	if (syscall_copy_in(t, raw, user, sizeof(raw)) < 0)

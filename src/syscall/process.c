@@ -134,10 +134,10 @@ SYSCALL(clone3)
 }
 
 #define UNSHARE_SHARED (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
-#define UNSHARE_NAMESPACES                                                              \
+#define UNSHARE_NAMESPACES                                                                         \
 	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWTIME | \
 	 0x02000000 /* CLONE_NEWCGROUP */)
-#define UNSHARE_FLAGS                                                                     \
+#define UNSHARE_FLAGS                                                                   \
 	(UNSHARE_SHARED | UNSHARE_NAMESPACES | CLONE_NEWUSER | CLONE_FILES | CLONE_FS | \
 	 CLONE_SYSVSEM)
 

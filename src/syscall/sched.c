@@ -272,8 +272,9 @@ static int get_attr(struct task *t, gva_t user, struct abi_sched_attr *attr)
 		return -EFAULT;
 	if (!size)
 		size = ABI_SCHED_ATTR_SIZE_VER0;
-	r = size < ABI_SCHED_ATTR_SIZE_VER0 ? -E2BIG :
-					      syscall_copy_struct(t, attr, sizeof(*attr), user, size);
+	r = size < ABI_SCHED_ATTR_SIZE_VER0
+		    ? -E2BIG
+		    : syscall_copy_struct(t, attr, sizeof(*attr), user, size);
 	if (r == -E2BIG && syscall_copy_out(t, user, &ours, sizeof(ours)) < 0)
 		return -EFAULT;
 	return r;
@@ -427,18 +428,16 @@ SYSCALL(getpriority)
 {
 	struct nice_walk w = { .t = t };
 
-	return which_is_known((int)args->a[0]) ?
-		       nice_walk(&w, (int)args->a[0], (int32_t)args->a[1]) :
-		       -EINVAL;
+	return which_is_known((int)args->a[0]) ? nice_walk(&w, (int)args->a[0], (int32_t)args->a[1])
+					       : -EINVAL;
 }
 
 SYSCALL(setpriority)
 {
 	struct nice_walk w = { .t = t, .set = true, .nice = (int)args->a[2] };
 
-	return which_is_known((int)args->a[0]) ?
-		       nice_walk(&w, (int)args->a[0], (int32_t)args->a[1]) :
-		       -EINVAL;
+	return which_is_known((int)args->a[0]) ? nice_walk(&w, (int)args->a[0], (int32_t)args->a[1])
+					       : -EINVAL;
 }
 
 /* ---- i/o priorities: accepted, not kept ---- */

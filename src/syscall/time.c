@@ -223,9 +223,7 @@ SYSCALL(clock_nanosleep)
 /* ---- clock discipline: to be read, not changed ---- */
 
 #define TIME_ERROR 5
-#define STA_UNSYNC 0x0040
 #ifndef ADJ_OFFSET_SS_READ
-#define ADJ_OFFSET_SS_READ 0xa001u
 #endif
 
 static long timex_read(struct task *t, gva_t user)

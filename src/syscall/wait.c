@@ -68,8 +68,8 @@ static int put_siginfo(struct task *t, gva_t user, const struct wait_result *res
 	if (!user)
 		return 0;
 	r = syscall_copy_out(t, user, head, sizeof(head));
-	return r < 0 ? r :
-		       syscall_copy_out(t, user + offsetof(struct abi_siginfo, chld), &tail,
+	return r < 0 ? r
+		     : syscall_copy_out(t, user + offsetof(struct abi_siginfo, chld), &tail,
 					sizeof(tail));
 }
 

@@ -11,12 +11,12 @@
 #include "host/thread.h"
 
 static struct mutex timer_lock = MUTEX_INIT(LOCK_TIMER);
-static struct ktimer **heap;      /* [timer] from 1 */
-static size_t count, capacity;    /* [timer] */
-static struct ktimer *running;    /* [timer] whose callback runs now */
-static atomic_uint changed;       /* bumped when the top changes */
-static atomic_uint finished;      /* bumped when a callback has returned */
-static bool started, stopping;    /* [timer] */
+static struct ktimer **heap;   /* [timer] from 1 */
+static size_t count, capacity; /* [timer] */
+static struct ktimer *running; /* [timer] whose callback runs now */
+static atomic_uint changed;    /* bumped when the top changes */
+static atomic_uint finished;   /* bumped when a callback has returned */
+static bool started, stopping; /* [timer] */
 static struct host_thread thread;
 static _Thread_local bool is_timer_thread;
 

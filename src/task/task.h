@@ -74,10 +74,10 @@ struct ksiginfo {
 	int signo, code, err;
 	int32_t pid;
 	uint32_t uid;
-	int32_t status;          /* SIGCHLD; SIGSYS: system call number */
-	int64_t utime, stime;    /* SIGCHLD, clock ticks */
-	uint64_t addr;           /* faults; SIGSYS: call address */
-	uint64_t value;          /* sigval; SIGPOLL: band */
+	int32_t status;       /* SIGCHLD; SIGSYS: system call number */
+	int64_t utime, stime; /* SIGCHLD, clock ticks */
+	uint64_t addr;        /* faults; SIGSYS: call address */
+	uint64_t value;       /* sigval; SIGPOLL: band */
 	int32_t timerid, overrun;
 	uint32_t arch;
 	int32_t fd;
@@ -110,8 +110,8 @@ struct restart_block {
 };
 
 struct task {
-	struct list group_link;        /* [P,s] on group->tasks */
-	struct thread_group *group;    /* [I] reference */
+	struct list group_link;     /* [P,s] on group->tasks */
+	struct thread_group *group; /* [I] reference */
 	struct refcount refs;
 	struct kernel *kernel;         /* [I] */
 	int32_t tid;                   /* [I] but for exec of a non-leader [P] */
@@ -119,48 +119,48 @@ struct task {
 	char comm[16];                 /* [o] written; others may read torn */
 
 	/* running */
-	struct platform_ctx *ctx;      /* [o] */
-	struct mm *mm;                 /* [o] written under [P]; reference */
-	struct guest_regs regs;        /* [o] */
-	int64_t sysno;                 /* [o] current system call, -1 none */
-	uint64_t orig_rax;             /* [o] */
+	struct platform_ctx *ctx; /* [o] */
+	struct mm *mm;            /* [o] written under [P]; reference */
+	struct guest_regs regs;   /* [o] */
+	int64_t sysno;            /* [o] current system call, -1 none */
+	uint64_t orig_rax;        /* [o] */
 	struct waiter waiter;
-	struct restart_block restart;  /* [o] */
-	struct runner *runner;         /* [I] once started: the host thread */
+	struct restart_block restart; /* [o] */
+	struct runner *runner;        /* [I] once started: the host thread */
 
 	/* what calls see */
-	const struct cred *cred;       /* [o] written; readers use task_cred_get */
+	const struct cred *cred; /* [o] written; readers use task_cred_get */
 	struct mutex cred_lock;
-	struct fdtable *files;         /* [o] reference; NULL after exit */
-	struct fs_context *fs;         /* [o] reference; NULL after exit */
-	struct uaccess mem;            /* [o] */
-	struct vfs_ctx vfs;            /* [o] filled by task_vfs_begin() */
+	struct fdtable *files; /* [o] reference; NULL after exit */
+	struct fs_context *fs; /* [o] reference; NULL after exit */
+	struct uaccess mem;    /* [o] */
+	struct vfs_ctx vfs;    /* [o] filled by task_vfs_begin() */
 
 	/* signals */
-	sigmask_t blocked;             /* [s] */
-	sigmask_t saved_blocked;       /* [o] to restore after sigsuspend & co. */
-	bool restore_blocked;          /* [o] */
-	struct sigqueue pending;       /* [s] */
-	gva_t altstack_base;           /* [o] */
-	uint64_t altstack_size;        /* [o] */
-	unsigned altstack_flags;       /* [o] SS_DISABLE, SS_AUTODISARM */
-	sigmask_t sigwait_set;         /* [s] what rt_sigtimedwait waits for */
-	bool leaving;                  /* [s] exits: takes no signals any more */
-	bool usage_is_group;           /* [s] counted in group.dead_*_ns already */
-	bool stop_dequeued;            /* [s] took a stop signal; SIGCONT clears it */
-	uint64_t fault_addr;           /* [o] of the last fault, for signal frames */
-	uint32_t trapno, error_code;   /* [o] */
+	sigmask_t blocked;           /* [s] */
+	sigmask_t saved_blocked;     /* [o] to restore after sigsuspend & co. */
+	bool restore_blocked;        /* [o] */
+	struct sigqueue pending;     /* [s] */
+	gva_t altstack_base;         /* [o] */
+	uint64_t altstack_size;      /* [o] */
+	unsigned altstack_flags;     /* [o] SS_DISABLE, SS_AUTODISARM */
+	sigmask_t sigwait_set;       /* [s] what rt_sigtimedwait waits for */
+	bool leaving;                /* [s] exits: takes no signals any more */
+	bool usage_is_group;         /* [s] counted in group.dead_*_ns already */
+	bool stop_dequeued;          /* [s] took a stop signal; SIGCONT clears it */
+	uint64_t fault_addr;         /* [o] of the last fault, for signal frames */
+	uint32_t trapno, error_code; /* [o] */
 
 	/* thread area, exit */
-	gva_t clear_child_tid;         /* [o] */
-	gva_t robust_list;             /* [o] */
-	int exit_status;               /* [P] wait status of this thread */
-	bool exiting;                  /* [o] */
-	struct vfork *vfork;           /* [o] the parent to release at exec, exit */
-	bool no_new_privs;             /* [o] */
-	int pdeath_signal;             /* [P] */
-	uint64_t start_ns;             /* [I] CLOCK_MONOTONIC */
-	uint64_t timer_slack_ns;       /* [o] */
+	gva_t clear_child_tid;           /* [o] */
+	gva_t robust_list;               /* [o] */
+	int exit_status;                 /* [P] wait status of this thread */
+	bool exiting;                    /* [o] */
+	struct vfork *vfork;             /* [o] the parent to release at exec, exit */
+	bool no_new_privs;               /* [o] */
+	int pdeath_signal;               /* [P] */
+	uint64_t start_ns;               /* [I] CLOCK_MONOTONIC */
+	uint64_t timer_slack_ns;         /* [o] */
 	atomic_ulong utime_ns, stime_ns; /* of earlier contexts; see task_times() */
 	atomic_ulong nvcsw, nivcsw, minflt, majflt;
 	uint64_t cpu_affinity;         /* [o] */
@@ -171,10 +171,23 @@ struct task {
 
 /* Resources by Linux's numbers (asm-generic/resource.h). */
 enum {
-	RLIMIT_CPU_NR, RLIMIT_FSIZE_NR, RLIMIT_DATA_NR, RLIMIT_STACK_NR, RLIMIT_CORE_NR,
-	RLIMIT_RSS_NR, RLIMIT_NPROC_NR, RLIMIT_NOFILE_NR, RLIMIT_MEMLOCK_NR, RLIMIT_AS_NR,
-	RLIMIT_LOCKS_NR, RLIMIT_SIGPENDING_NR, RLIMIT_MSGQUEUE_NR, RLIMIT_NICE_NR,
-	RLIMIT_RTPRIO_NR, RLIMIT_RTTIME_NR, RLIMITS,
+	RLIMIT_CPU_NR,
+	RLIMIT_FSIZE_NR,
+	RLIMIT_DATA_NR,
+	RLIMIT_STACK_NR,
+	RLIMIT_CORE_NR,
+	RLIMIT_RSS_NR,
+	RLIMIT_NPROC_NR,
+	RLIMIT_NOFILE_NR,
+	RLIMIT_MEMLOCK_NR,
+	RLIMIT_AS_NR,
+	RLIMIT_LOCKS_NR,
+	RLIMIT_SIGPENDING_NR,
+	RLIMIT_MSGQUEUE_NR,
+	RLIMIT_NICE_NR,
+	RLIMIT_RTPRIO_NR,
+	RLIMIT_RTTIME_NR,
+	RLIMITS,
 };
 struct krlimit {
 	uint64_t cur, max; /* ~0: no limit */
@@ -182,59 +195,59 @@ struct krlimit {
 
 struct thread_group {
 	struct refcount refs;
-	struct kernel *kernel;         /* [I] */
-	int32_t pid;                   /* [I] the leader's tid */
-	struct task *leader;           /* [P] */
-	struct list tasks;             /* [P,s] */
-	unsigned ntasks;               /* [P,s] live threads */
-	struct sighand *sighand;       /* [I] reference; replaced by exec under [P] */
+	struct kernel *kernel;   /* [I] */
+	int32_t pid;             /* [I] the leader's tid */
+	struct task *leader;     /* [P] */
+	struct list tasks;       /* [P,s] */
+	unsigned ntasks;         /* [P,s] live threads */
+	struct sighand *sighand; /* [I] reference; replaced by exec under [P] */
 
-	struct thread_group *parent;   /* [P] */
-	struct list children, sibling; /* [P] */
-	struct waitq child_waitq;      /* wait4: children changed state */
-	int32_t pgid, sid;             /* [P] */
+	struct thread_group *parent;         /* [P] */
+	struct list children, sibling;       /* [P] */
+	struct waitq child_waitq;            /* wait4: children changed state */
+	int32_t pgid, sid;                   /* [P] */
 	struct list pgrp_link, session_link; /* [P] */
-	bool is_subreaper, was_execed; /* [P] */
-	int exit_signal;               /* [P] to the parent; 0 none */
-	struct tty *tty;               /* [P] controlling terminal, opaque here */
+	bool is_subreaper, was_execed;       /* [P] */
+	int exit_signal;                     /* [P] to the parent; 0 none */
+	struct tty *tty;                     /* [P] controlling terminal, opaque here */
 
-	struct sigqueue pending;       /* [s] */
-	unsigned nqueued;              /* [s] entries queued in the whole group */
-	bool exiting;                  /* [s] group exit: every task leaves */
-	struct task *exec_task;        /* [s] this task execs, all others leave */
-	int exit_status;               /* [s] wait status */
-	struct ksiginfo fatal;         /* [s] the signal that ends it; signo 0 none */
-	bool stopped;                  /* [s] group stop in force */
-	unsigned nstopped;             /* [s] tasks that have parked */
-	unsigned stop_seq;             /* [s] counts SIGCONTs: which stop it is */
-	int stop_signo;                /* [s] */
-	bool stop_complete;            /* [s] every task has parked */
-	bool stop_reported;            /* [s] false: wait4 may still see the stop */
-	bool continued;                /* [s] wait4 may still see the SIGCONT */
-	int cont_notify;               /* [s] CLD_* that a task has yet to report */
+	struct sigqueue pending; /* [s] */
+	unsigned nqueued;        /* [s] entries queued in the whole group */
+	bool exiting;            /* [s] group exit: every task leaves */
+	struct task *exec_task;  /* [s] this task execs, all others leave */
+	int exit_status;         /* [s] wait status */
+	struct ksiginfo fatal;   /* [s] the signal that ends it; signo 0 none */
+	bool stopped;            /* [s] group stop in force */
+	unsigned nstopped;       /* [s] tasks that have parked */
+	unsigned stop_seq;       /* [s] counts SIGCONTs: which stop it is */
+	int stop_signo;          /* [s] */
+	bool stop_complete;      /* [s] every task has parked */
+	bool stop_reported;      /* [s] false: wait4 may still see the stop */
+	bool continued;          /* [s] wait4 may still see the SIGCONT */
+	int cont_notify;         /* [s] CLD_* that a task has yet to report */
 	struct waitq stop_waitq;
-	struct waitq exit_waitq;       /* ntasks went down (exec, exit) */
-	bool is_zombie;                /* [P] every thread has left */
+	struct waitq exit_waitq; /* ntasks went down (exec, exit) */
+	bool is_zombie;          /* [P] every thread has left */
 	struct waitq pidfd_waitq;
 
 	struct mutex lock;
-	struct krlimit limits[RLIMITS];    /* [g] */
-	struct ktimer itimer_real;         /* ITIMER_REAL: the alarm itself, */
-	uint64_t itimer_real_deadline_ns;  /* [g] when it is due; 0: off */
-	uint64_t itimer_real_interval_ns;  /* [g] */
+	struct krlimit limits[RLIMITS];   /* [g] */
+	struct ktimer itimer_real;        /* ITIMER_REAL: the alarm itself, */
+	uint64_t itimer_real_deadline_ns; /* [g] when it is due; 0: off */
+	uint64_t itimer_real_interval_ns; /* [g] */
 	struct cpu_itimer {
 		uint64_t expires_ns, interval_ns; /* on the CPU clock; 0: off */
-	} itimer_cpu[2];                   /* [g] ITIMER_VIRTUAL, ITIMER_PROF */
-	struct ktimer cpu_watch;           /* [g] looks at the CPU clocks */
-	struct list timers;                /* [g] POSIX timers */
-	int next_timer_id;                 /* [g] */
-	uint64_t dead_utime_ns, dead_stime_ns;   /* [g] of exited threads */
-	uint64_t child_utime_ns, child_stime_ns; /* [g] of waited-for children */
+	} itimer_cpu[2];                          /* [g] ITIMER_VIRTUAL, ITIMER_PROF */
+	struct ktimer cpu_watch;                  /* [g] looks at the CPU clocks */
+	struct list timers;                       /* [g] POSIX timers */
+	int next_timer_id;                        /* [g] */
+	uint64_t dead_utime_ns, dead_stime_ns;    /* [g] of exited threads */
+	uint64_t child_utime_ns, child_stime_ns;  /* [g] of waited-for children */
 	uint64_t dead_minflt, dead_majflt, dead_nvcsw, dead_nivcsw; /* [g] */
-	uint64_t maxrss, child_maxrss;           /* [g] KiB */
-	struct file *exe;              /* [g] reference */
-	int oom_score_adj;             /* [g] */
-	bool dumpable;                 /* [g] */
+	uint64_t maxrss, child_maxrss;                              /* [g] KiB */
+	struct file *exe;                                           /* [g] reference */
+	int oom_score_adj;                                          /* [g] */
+	bool dumpable;                                              /* [g] */
 };
 
 /* One sandbox. Concrete parts are filled in by boot/. */
@@ -243,22 +256,22 @@ struct kernel {
 	struct memfile *memfile;
 	struct mm_env mm_env;
 	struct vfs *vfs;
-	struct super *memfd_super;     /* where memfds and shared segments live */
-	struct thread_group *init;     /* pid 1 */
+	struct super *memfd_super;         /* where memfds and shared segments live */
+	struct thread_group *init;         /* pid 1 */
 	char hostname[65], domainname[65]; /* [uts] */
 	struct mutex uts_lock;
 	unsigned ncpus;
 	uint64_t memory_limit;
-	uint64_t boot_ns;              /* CLOCK_BOOTTIME at start */
+	uint64_t boot_ns; /* CLOCK_BOOTTIME at start */
 	int32_t pid_max;
-	unsigned tasks_max;            /* threads in all: beyond: -EAGAIN */
+	unsigned tasks_max; /* threads in all: beyond: -EAGAIN */
 	atomic_uint ntasks;
 	const struct task_ops *ops;
 	/* Set when the first process is gone: how boot/ ends the sandbox. */
 	atomic_bool ended;
-	int exit_status;               /* wait status of the first process */
+	int exit_status; /* wait status of the first process */
 	struct waitq ended_waitq;
-	struct kernel_stats *stats;    /* syscall counters, by number */
+	struct kernel_stats *stats; /* syscall counters, by number */
 };
 
 /* What the layers above do for tasks, filled by boot/. */
@@ -296,13 +309,13 @@ struct fdtable *task_files_get(struct task *t);
 struct fs_context *task_fs_get(struct task *t);
 
 /* ---- the pid table ---- */
-struct task *pid_find_task(struct kernel *k, int32_t tid);            /* reference */
-struct thread_group *pid_find_group(struct kernel *k, int32_t pid);   /* reference; zombies too */
+struct task *pid_find_task(struct kernel *k, int32_t tid);          /* reference */
+struct thread_group *pid_find_group(struct kernel *k, int32_t pid); /* reference; zombies too */
 /* Iterates live processes in pid order: the first with pid > after. */
-struct thread_group *pid_next_group(struct kernel *k, int32_t after); /* reference */
+struct thread_group *pid_next_group(struct kernel *k, int32_t after);    /* reference */
 struct task *group_next_task(struct thread_group *g, int32_t after_tid); /* reference */
 /* A task of the group for what /proc shows: the leader or any. */
-struct task *group_any_task(struct thread_group *g);                  /* reference */
+struct task *group_any_task(struct thread_group *g); /* reference */
 unsigned pid_count(struct kernel *k, uint32_t uid);
 int32_t group_ppid(struct thread_group *g);
 int task_setpgid(struct task *t, int32_t pid, int32_t pgid);
@@ -313,12 +326,12 @@ bool pgrp_exists_in_session(struct kernel *k, int32_t pgid, int32_t sid);
 
 /* ---- clone, exec, exit, wait ---- */
 struct clone_request {
-	uint64_t flags;        /* CLONE_* without the signal */
+	uint64_t flags; /* CLONE_* without the signal */
 	int exit_signal;
-	gva_t stack;           /* 0: the caller's */
+	gva_t stack; /* 0: the caller's */
 	gva_t parent_tid, child_tid, pidfd;
 	uint64_t tls;
-	int32_t set_tid;       /* 0: any */
+	int32_t set_tid; /* 0: any */
 };
 /* Returns the child's tid (in the caller) or a negative errno. */
 long task_clone(struct task *t, const struct clone_request *req);
@@ -341,7 +354,7 @@ void group_kill(struct thread_group *g, int status);
 struct wait_result {
 	int32_t pid;
 	uint32_t uid;
-	int status;          /* wait4 status */
+	int status;             /* wait4 status */
 	int code, child_status; /* CLD_*, for waitid */
 	uint64_t utime_ns, stime_ns, maxrss;
 };
@@ -351,8 +364,8 @@ struct wait_result {
 int task_wait(struct task *t, int which, int32_t id, int options, struct wait_result *res);
 
 /* ---- signals ---- */
-#define SEND_GROUP 1u   /* process-directed */
-#define SEND_FORCE 2u   /* a fault: cannot be ignored or blocked */
+#define SEND_GROUP 1u /* process-directed */
+#define SEND_FORCE 2u /* a fault: cannot be ignored or blocked */
 /* Queues a signal. t: any task of the target. -EAGAIN when the queue of a
  * real-time signal is full. */
 int signal_send(struct task *t, const struct ksiginfo *info, unsigned flags);
@@ -366,7 +379,8 @@ int signal_may_send(struct task *from, struct thread_group *to, int signo);
 void signal_force_fault(struct task *t, int signo, int code, uint64_t addr, uint32_t trapno,
 			uint32_t error_code);
 bool signal_is_pending(struct task *t); /* something unblocked waits */
-int signal_action(struct task *t, int signo, const struct k_sigaction *act, struct k_sigaction *old);
+int signal_action(struct task *t, int signo, const struct k_sigaction *act,
+		  struct k_sigaction *old);
 /* Changes the caller's mask. */
 void signal_set_blocked(struct task *t, sigmask_t mask);
 /* A mask for the length of one call (ppoll, sigsuspend): restored after the
@@ -385,7 +399,7 @@ void signal_view(struct task *t, struct signal_view *out);
 int signal_wait(struct task *t, sigmask_t set, uint64_t deadline_ns, struct ksiginfo *info);
 /* Takes one of `set` off the caller's queues, or returns 0 (signalfd). */
 int signal_dequeue(struct task *t, sigmask_t set, struct ksiginfo *info);
-long signal_return(struct task *t);     /* rt_sigreturn */
+long signal_return(struct task *t); /* rt_sigreturn */
 long signal_altstack(struct task *t, gva_t new_ss, gva_t old_ss);
 /* ksiginfo <-> siginfo_t of the guest (128 bytes). */
 void siginfo_to_user(const struct ksiginfo *in, uint8_t out[128]);
@@ -396,12 +410,12 @@ void signal_deliver(struct task *t);
 uint64_t signal_min_stack(struct kernel *k);
 
 /* ---- credentials, descriptor tables, fs context ---- */
-const struct cred *task_cred_get(struct task *t);             /* reference; any thread */
-void task_cred_set(struct task *t, struct cred *new_cred);    /* takes it */
+const struct cred *task_cred_get(struct task *t);          /* reference; any thread */
+void task_cred_set(struct task *t, struct cred *new_cred); /* takes it */
 
 struct fdtable *fdtable_create(void);
 struct fdtable *fdtable_get(struct fdtable *ft);
-void fdtable_put(struct fdtable *ft, struct task *t); /* last: closes all */
+void fdtable_put(struct fdtable *ft, struct task *t);                  /* last: closes all */
 int fdtable_fork(struct fdtable *ft, struct fdtable **out) MUST_CHECK; /* a copy */
 /* The file, with a reference, or NULL. */
 struct file *fd_get(struct task *t, int fd);
@@ -437,7 +451,7 @@ struct fs_context *fs_context_create(struct path root, struct path cwd, uint32_t
 struct fs_context *fs_context_copy(struct fs_context *fs);
 struct fs_context *fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
-void fs_context_set_cwd(struct fs_context *fs, const struct path *p);  /* takes own references */
+void fs_context_set_cwd(struct fs_context *fs, const struct path *p); /* takes own references */
 void fs_context_set_root(struct fs_context *fs, const struct path *p);
 
 /* A vfs_ctx for one call: references to root and cwd are held until _end. */
@@ -452,7 +466,9 @@ void task_vfs_end(struct task *t);
 uint64_t task_limit(struct task *t, int resource); /* current soft limit */
 void task_times(struct task *t, uint64_t *utime_ns, uint64_t *stime_ns);
 void group_times(struct thread_group *g, uint64_t *utime_ns, uint64_t *stime_ns);
-struct kusage { uint64_t utime_ns, stime_ns, maxrss, minflt, majflt, nvcsw, nivcsw; };
+struct kusage {
+	uint64_t utime_ns, stime_ns, maxrss, minflt, majflt, nvcsw, nivcsw;
+};
 void task_usage(struct task *t, int who, struct kusage *out); /* RUSAGE_* */
 /* Guest clocks; -EINVAL for unknown ones. CPU clocks of the caller included. */
 int task_clock_ns(struct task *t, int clock, uint64_t *out);
@@ -465,7 +481,7 @@ void group_get_limit(struct thread_group *g, int resource, struct krlimit *lim);
 
 /* ---- futex(2) ---- */
 struct futex_request {
-	int op;          /* FUTEX_* without flags */
+	int op; /* FUTEX_* without flags */
 	bool is_private;
 	gva_t addr, addr2;
 	uint32_t val, val2, val3;
@@ -497,7 +513,7 @@ int itimer_set(struct task *t, int which, const struct itimer_value *val, struct
 /* ---- POSIX timers of the caller's process, by id: -EINVAL for a wrong one ---- */
 struct posix_timer_spec {
 	int clock;
-	int notify;     /* SIGEV_* */
+	int notify; /* SIGEV_* */
 	int signo;
 	uint64_t value; /* sigev_value */
 	bool has_event; /* false: as with a NULL sigevent */
@@ -517,6 +533,7 @@ int signalfd_create(struct task *t, sigmask_t mask, unsigned flags, struct file 
 /* Changes the mask; -EINVAL when f is no signalfd. */
 int signalfd_set_mask(struct file *f, sigmask_t mask);
 /* pidfd_open(2): flags PIDFD_NONBLOCK. */
-int pidfd_create(struct task *t, struct thread_group *g, unsigned flags, struct file **out) MUST_CHECK;
+int pidfd_create(struct task *t, struct thread_group *g, unsigned flags, struct file **out)
+	MUST_CHECK;
 /* The process behind it, with a reference, or NULL when f is no pidfd. */
 struct thread_group *pidfd_group(struct file *f);

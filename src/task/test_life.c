@@ -347,16 +347,11 @@ static void a_failing_fork_leaves_nothing(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(status_reaches_the_parent),
-		TEST(orphans_are_reaped),
-		TEST(the_number_of_tasks_is_bounded),
-		TEST(the_last_thread_ends_the_process),
-		TEST(group_exit_takes_every_thread),
-		TEST(a_signal_ends_a_running_guest),
-		TEST(stop_and_continue_are_reported),
-		TEST(a_fault_kills),
-		TEST(exec_of_a_thread_becomes_the_leader),
-		TEST(numbers_wrap_and_are_kept),
+		TEST(status_reaches_the_parent),           TEST(orphans_are_reaped),
+		TEST(the_number_of_tasks_is_bounded),      TEST(the_last_thread_ends_the_process),
+		TEST(group_exit_takes_every_thread),       TEST(a_signal_ends_a_running_guest),
+		TEST(stop_and_continue_are_reported),      TEST(a_fault_kills),
+		TEST(exec_of_a_thread_becomes_the_leader), TEST(numbers_wrap_and_are_kept),
 #ifdef NACRE_DEBUG
 		TEST(a_failing_fork_leaves_nothing),
 #endif

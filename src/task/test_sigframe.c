@@ -111,8 +111,8 @@ static void round_trip(void **state UNUSED)
 
 static void flags_are_filtered(void **state UNUSED)
 {
-	gva_t at = offsetof(struct abi_rt_sigframe, uc) +
-		   offsetof(struct abi_ucontext, mcontext) + offsetof(struct abi_sigcontext, eflags);
+	gva_t at = offsetof(struct abi_rt_sigframe, uc) + offsetof(struct abi_ucontext, mcontext) +
+		   offsetof(struct abi_sigcontext, eflags);
 	uint64_t hostile = ~(uint64_t)0;
 
 	assert_int_equal(sigframe_push(task, &act, &segv), 0);
@@ -176,7 +176,8 @@ static void lying_xstate(void **state UNUSED)
 		assert_int_equal(sigframe_push(task, &act, &segv), 0);
 		frame_read(&f);
 		size = sizes[i];
-		assert_int_equal(mm_copy_out(task->mm, f.uc.mcontext.fpstate + 464 + 16, &size, 4), 0);
+		assert_int_equal(mm_copy_out(task->mm, f.uc.mcontext.fpstate + 464 + 16, &size, 4),
+				 0);
 		come_back();
 		assert_int_equal(task->pending.set, 0);
 		task->regs = before;
@@ -189,7 +190,12 @@ static void siginfo_kinds_survive(void **state UNUSED)
 		{ .signo = SIGUSR1, .code = SI_USER, .pid = 5, .uid = 6 },
 		{ .signo = 64, .code = SI_QUEUE, .pid = 5, .uid = 6, .value = ~(uint64_t)0 },
 		{ .signo = SIGUSR1, .code = SI_TIMER, .timerid = 3, .overrun = 9, .value = 1 },
-		{ .signo = SIGCHLD, .code = CLD_EXITED, .pid = 7, .uid = 1, .status = 2, .utime = 3,
+		{ .signo = SIGCHLD,
+		  .code = CLD_EXITED,
+		  .pid = 7,
+		  .uid = 1,
+		  .status = 2,
+		  .utime = 3,
 		  .stime = 4 },
 		{ .signo = SIGSEGV, .code = SEGV_ACCERR, .addr = 0x7fff00000000 },
 		{ .signo = SIGPOLL, .code = POLL_IN, .value = 65, .fd = 4 },

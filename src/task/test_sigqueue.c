@@ -123,7 +123,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(keeps_order_of_arrival, setup, teardown),
-		cmocka_unit_test_setup_teardown(beyond_the_limit_only_the_bit_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(beyond_the_limit_only_the_bit_stays, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(faults_go_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(removal_by_mask, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_timer_keeps_its_entry, setup, teardown),

@@ -36,7 +36,7 @@ void fake_fault(struct platform_event *ev, int signo, int code, uint64_t addr);
 void fake_spin(struct platform_event *ev);
 
 /* Calls for guests. */
-long fake_exit(struct task *t, uint64_t status);       /* exit_group */
+long fake_exit(struct task *t, uint64_t status); /* exit_group */
 long fake_exit_thread(struct task *t, uint64_t status);
 /* Forks: the child runs the guest at `guest` (and shares the place: there is no
  * file tree here). */

@@ -59,11 +59,11 @@ struct vfs_ctx {
 	const struct uaccess *mem; /* guest memory, for ioctl */
 	struct path root, cwd;
 	uint32_t umask;
-	uint64_t fsize_limit;      /* RLIMIT_FSIZE; ~0 none. Exceeding: -EFBIG, and
+	uint64_t fsize_limit; /* RLIMIT_FSIZE; ~0 none. Exceeding: -EFBIG, and
 				      the syscall layer sends SIGXFSZ */
-	const void *owner;         /* identity for POSIX locks (descriptor table) */
-	uint32_t pid;              /* of the process, for locks and F_GETLK */
-	void *task;                /* opaque: for file systems that know tasks
+	const void *owner;    /* identity for POSIX locks (descriptor table) */
+	uint32_t pid;         /* of the process, for locks and F_GETLK */
+	void *task;           /* opaque: for file systems that know tasks
 				      (procfs, tty) */
 };
 
@@ -73,8 +73,11 @@ struct kstat {
 	uint32_t mode, uid, gid;
 	uint64_t size, blocks; /* blocks of 512 */
 	uint32_t blksize;
-	struct timespec_k { int64_t sec; uint32_t nsec; } atime, mtime, ctime, btime;
-	uint32_t mask;         /* STATX_* that are valid */
+	struct timespec_k {
+		int64_t sec;
+		uint32_t nsec;
+	} atime, mtime, ctime, btime;
+	uint32_t mask; /* STATX_* that are valid */
 	uint64_t mnt_id;
 };
 
@@ -82,7 +85,7 @@ struct kstat {
 #define SETATTR_UID 2u
 #define SETATTR_GID 4u
 #define SETATTR_SIZE 8u
-#define SETATTR_ATIME 16u     /* to .atime */
+#define SETATTR_ATIME 16u /* to .atime */
 #define SETATTR_MTIME 32u
 #define SETATTR_ATIME_NOW 64u
 #define SETATTR_MTIME_NOW 128u
@@ -109,7 +112,8 @@ struct kstatfs {
 struct inode_ops {
 	/* -ENOENT: no such name (a negative dentry is kept when the super says
 	 * that names are stable). */
-	int (*lookup)(struct inode *dir, const char *name, const struct vfs_ctx *ctx, struct inode **out);
+	int (*lookup)(struct inode *dir, const char *name, const struct vfs_ctx *ctx,
+		      struct inode **out);
 	int (*create)(struct inode *dir, const char *name, uint32_t mode, const struct vfs_ctx *ctx,
 		      struct inode **out); /* regular file, exclusive */
 	int (*mkdir)(struct inode *dir, const char *name, uint32_t mode, const struct vfs_ctx *ctx,
@@ -118,16 +122,20 @@ struct inode_ops {
 		     const struct vfs_ctx *ctx, struct inode **out);
 	int (*symlink)(struct inode *dir, const char *name, const char *target,
 		       const struct vfs_ctx *ctx, struct inode **out);
-	int (*link)(struct inode *dir, const char *name, struct inode *target, const struct vfs_ctx *ctx);
-	int (*unlink)(struct inode *dir, const char *name, struct inode *victim, const struct vfs_ctx *ctx);
-	int (*rmdir)(struct inode *dir, const char *name, struct inode *victim, const struct vfs_ctx *ctx);
+	int (*link)(struct inode *dir, const char *name, struct inode *target,
+		    const struct vfs_ctx *ctx);
+	int (*unlink)(struct inode *dir, const char *name, struct inode *victim,
+		      const struct vfs_ctx *ctx);
+	int (*rmdir)(struct inode *dir, const char *name, struct inode *victim,
+		     const struct vfs_ctx *ctx);
 	/* flags: RENAME_NOREPLACE (already checked), RENAME_EXCHANGE; target is
 	 * the inode that is replaced or exchanged, or NULL. */
 	int (*rename)(struct inode *olddir, const char *oldname, struct inode *inode,
 		      struct inode *newdir, const char *newname, struct inode *target,
 		      unsigned flags, const struct vfs_ctx *ctx);
 	/* O_TMPFILE: an inode without a name. */
-	int (*tmpfile)(struct inode *dir, uint32_t mode, const struct vfs_ctx *ctx, struct inode **out);
+	int (*tmpfile)(struct inode *dir, uint32_t mode, const struct vfs_ctx *ctx,
+		       struct inode **out);
 	/* A symlink's text, not NUL-terminated; returns its length (cut to size). */
 	ssize_t (*readlink)(struct inode *inode, char *buf, size_t size, const struct vfs_ctx *ctx);
 	/* A magic link (/proc/pid/fd/N): jumps straight to *out (references
@@ -137,7 +145,8 @@ struct inode_ops {
 	int (*setattr)(struct inode *inode, const struct setattr *sa, const struct vfs_ctx *ctx);
 	/* xattrs: size 0 asks for the size; -ENODATA, -ERANGE, -EOPNOTSUPP. */
 	ssize_t (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
-	int (*setxattr)(struct inode *inode, const char *name, const void *val, size_t size, int flags);
+	int (*setxattr)(struct inode *inode, const char *name, const void *val, size_t size,
+			int flags);
 	ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
 	int (*removexattr)(struct inode *inode, const char *name);
 	/* Fills file->ops and file->priv for an open of this inode. flags are in
@@ -151,13 +160,13 @@ struct super_ops {
 	void (*inode_destroy)(struct inode *inode); /* the last reference went */
 	int (*statfs)(struct super *sb, struct kstatfs *out);
 	int (*sync)(struct super *sb);
-	void (*destroy)(struct super *sb);           /* the last mount went */
+	void (*destroy)(struct super *sb); /* the last mount went */
 	/* Options for /proc/mounts, without leading comma; may be NULL. */
 	size_t (*show_options)(struct super *sb, char *buf, size_t size);
 };
 
-#define SUPER_NO_NEGATIVE 1u   /* do not cache that a name is missing */
-#define SUPER_NO_DCACHE 2u     /* look every name up anew (procfs pids) */
+#define SUPER_NO_NEGATIVE 1u /* do not cache that a name is missing */
+#define SUPER_NO_DCACHE 2u   /* look every name up anew (procfs pids) */
 #define SUPER_NOEXEC_DEV 4u
 
 /* Set up by super_init(). An inode that is held when the last mount goes (by
@@ -165,11 +174,11 @@ struct super_ops {
  * its last inode is destroyed too. */
 struct super {
 	const struct super_ops *ops;
-	const char *type;    /* "tmpfs", "overlay", "proc" */
-	char source[64];     /* first field of /proc/mounts */
+	const char *type; /* "tmpfs", "overlay", "proc" */
+	char source[64];  /* first field of /proc/mounts */
 	uint64_t dev;
 	unsigned flags;
-	struct inode *root;  /* one reference, dropped by vfs before destroy */
+	struct inode *root; /* one reference, dropped by vfs before destroy */
 	struct refcount refs;
 	struct mutex rename_lock;
 	struct vfs *_Atomic vfs; /* the tree that shows it; NULL: none */
@@ -191,15 +200,15 @@ struct inode {
 	struct super *sb;
 	struct refcount refs;
 	uint64_t ino;
-	uint32_t mode;               /* type and permissions; [a] for permissions:
+	uint32_t mode; /* type and permissions; [a] for permissions:
 					kept current by the file system: vfs reads
 					mode, uid, gid for its checks */
 	uint32_t uid, gid;
 	uint64_t rdev;
-	struct rwlock dir_lock;      /* directories */
-	struct list dentries;        /* [dcache] aliases */
-	void *_Atomic locks;         /* struct file_lock_list, made on first use */
-	void *_Atomic special;       /* what a fifo, socket or device hangs here */
+	struct rwlock dir_lock; /* directories */
+	struct list dentries;   /* [dcache] aliases */
+	void *_Atomic locks;    /* struct file_lock_list, made on first use */
+	void *_Atomic special;  /* what a fifo, socket or device hangs here */
 };
 
 /* Sets the generic fields; refs = 1. */
@@ -270,7 +279,8 @@ struct file_ops {
 	/* fstat(2) of a file whose attributes are not its inode's. */
 	int (*fstat)(struct file *f, struct kstat *st);
 	int (*fsync)(struct file *f, bool data_only);
-	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len, const struct vfs_ctx *ctx);
+	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len,
+			 const struct vfs_ctx *ctx);
 	int (*fadvise)(struct file *f, uint64_t off, uint64_t len, int advice);
 	/* O_* status flags changed by fcntl(F_SETFL). */
 	int (*setfl)(struct file *f, unsigned flags);
@@ -290,20 +300,20 @@ struct file_ops {
 };
 
 struct file {
-	const struct file_ops *ops;  /* first field */
+	const struct file_ops *ops; /* first field */
 	struct refcount refs;
-	atomic_uint flags;           /* O_* as opened; F_SETFL changes some */
-	struct path path;            /* for anonymous files: the anon mount */
-	struct inode *inode;         /* borrowed from path.dentry, or own anon one */
-	const struct cred *cred;     /* of the opener */
+	atomic_uint flags;       /* O_* as opened; F_SETFL changes some */
+	struct path path;        /* for anonymous files: the anon mount */
+	struct inode *inode;     /* borrowed from path.dentry, or own anon one */
+	const struct cred *cred; /* of the opener */
 	struct mutex pos_lock;
-	fileoff_t pos;               /* [pos_lock] */
+	fileoff_t pos; /* [pos_lock] */
 	void *priv;
-	uint64_t version;            /* readdir position helpers of the fs */
-	struct list epoll_items;     /* [epoll] who watches it */
-	uint32_t owner_pid;          /* F_SETOWN */
+	uint64_t version;        /* readdir position helpers of the fs */
+	struct list epoll_items; /* [epoll] who watches it */
+	uint32_t owner_pid;      /* F_SETOWN */
 	int owner_sig;
-	bool is_stream;              /* no position: read and write take no pos_lock */
+	bool is_stream; /* no position: read and write take no pos_lock */
 };
 
 /* An open file without a name: "anon_inode:[eventfd]", "pipe:[ino]"... kind is
@@ -325,7 +335,7 @@ void file_get(struct file *f);
 /* Called before a file that epolls watch is released; filled by fs/epoll. */
 extern void (*vfs_file_going)(struct file *f);
 void file_put(struct file *f);
-bool file_may_read(const struct file *f);  /* by its access mode; O_PATH: no */
+bool file_may_read(const struct file *f); /* by its access mode; O_PATH: no */
 bool file_may_write(const struct file *f);
 
 /* read(2) and friends on an open file: access mode checks, position, append.
@@ -378,7 +388,12 @@ uint64_t mount_id(const struct mount *m);
 void vfs_root(struct vfs *v, struct path *out); /* reference */
 uint64_t vfs_new_dev(void);                     /* an anonymous device number */
 /* For each mount in order, for /proc/mounts and mountinfo; text made by fn. */
-struct mount_info { uint64_t id, parent_id; struct super *sb; unsigned flags; char root[4096], point[4096]; };
+struct mount_info {
+	uint64_t id, parent_id;
+	struct super *sb;
+	unsigned flags;
+	char root[4096], point[4096];
+};
 int vfs_for_each_mount(struct vfs *v, const struct vfs_ctx *ctx,
 		       int (*fn)(const struct mount_info *mi, void *arg), void *arg);
 
@@ -394,9 +409,9 @@ ssize_t path_name(const struct path *p, const struct path *root, char *buf, size
 /* ---- path calls: dir is where relative names start (NULL: ctx->cwd). Errors
  * as the system calls of the same name. ---- */
 
-#define LOOKUP_FOLLOW 1u      /* follow a final symlink */
+#define LOOKUP_FOLLOW 1u /* follow a final symlink */
 #define LOOKUP_DIRECTORY 2u
-#define LOOKUP_EMPTY 4u       /* AT_EMPTY_PATH */
+#define LOOKUP_EMPTY 4u /* AT_EMPTY_PATH */
 #define LOOKUP_NO_AUTOMOUNT 8u
 #define LOOKUP_RESOLVE_SHIFT 16 /* openat2 RESOLVE_* bits above */
 
@@ -407,12 +422,15 @@ int vfs_lookup(const struct vfs_ctx *ctx, const struct path *dir, const char *na
 int vfs_open(const struct vfs_ctx *ctx, const struct path *dir, const char *name, unsigned flags,
 	     uint32_t mode, uint64_t resolve, struct file **out) MUST_CHECK;
 /* Opens what a path already names (magic links, exec). */
-int vfs_open_path(const struct vfs_ctx *ctx, const struct path *p, unsigned flags, struct file **out) MUST_CHECK;
+int vfs_open_path(const struct vfs_ctx *ctx, const struct path *p, unsigned flags,
+		  struct file **out) MUST_CHECK;
 int vfs_mkdir(const struct vfs_ctx *ctx, const struct path *dir, const char *name, uint32_t mode);
-int vfs_mknod(const struct vfs_ctx *ctx, const struct path *dir, const char *name, uint32_t mode, uint64_t rdev);
+int vfs_mknod(const struct vfs_ctx *ctx, const struct path *dir, const char *name, uint32_t mode,
+	      uint64_t rdev);
 /* Makes a socket file for bind(2); out (may be NULL) gets the place. */
 int vfs_mksocket(const struct vfs_ctx *ctx, const char *name, uint32_t mode, struct path *out);
-int vfs_symlink(const struct vfs_ctx *ctx, const char *target, const struct path *dir, const char *name);
+int vfs_symlink(const struct vfs_ctx *ctx, const char *target, const struct path *dir,
+		const char *name);
 int vfs_link(const struct vfs_ctx *ctx, const struct path *olddir, const char *oldname,
 	     const struct path *newdir, const char *newname, int at_flags);
 int vfs_unlink(const struct vfs_ctx *ctx, const struct path *dir, const char *name);
@@ -424,13 +442,15 @@ ssize_t vfs_readlink(const struct vfs_ctx *ctx, const struct path *p, char *buf,
 /* On a place that is already found (fstat, fchmod: the file's path). */
 int vfs_getattr(const struct vfs_ctx *ctx, const struct path *p, struct kstat *st);
 int vfs_chmod(const struct vfs_ctx *ctx, const struct path *p, uint32_t mode);
-int vfs_chown(const struct vfs_ctx *ctx, const struct path *p, uint32_t uid, uint32_t gid); /* ~0: keep */
+int vfs_chown(const struct vfs_ctx *ctx, const struct path *p, uint32_t uid,
+	      uint32_t gid); /* ~0: keep */
 int vfs_utimes(const struct vfs_ctx *ctx, const struct path *p, const struct setattr *times);
 int vfs_truncate(const struct vfs_ctx *ctx, const struct path *p, struct file *f, uint64_t size);
 /* access(2): mask of R_OK (4), W_OK (2), X_OK (1), with ctx->cred's fs ids. */
 int vfs_access(const struct vfs_ctx *ctx, const struct path *p, int mask);
 int vfs_statfs(const struct path *p, struct kstatfs *out);
-ssize_t vfs_getxattr(const struct vfs_ctx *ctx, const struct path *p, const char *name, void *buf, size_t size);
+ssize_t vfs_getxattr(const struct vfs_ctx *ctx, const struct path *p, const char *name, void *buf,
+		     size_t size);
 int vfs_setxattr(const struct vfs_ctx *ctx, const struct path *p, const char *name, const void *val,
 		 size_t size, int flags);
 ssize_t vfs_listxattr(const struct vfs_ctx *ctx, const struct path *p, char *buf, size_t size);
@@ -455,11 +475,16 @@ extern int (*vfs_open_fifo)(struct inode *inode, struct file *file, const struct
 
 /* ---- file locks ---- */
 
-struct flock_range { int16_t type; uint64_t start, end; uint32_t pid; }; /* end inclusive, ~0: eof */
+struct flock_range {
+	int16_t type;
+	uint64_t start, end;
+	uint32_t pid;
+}; /* end inclusive, ~0: eof */
 /* flock(2): LOCK_SH, LOCK_EX, LOCK_UN, with LOCK_NB. */
 int vfs_flock(struct file *f, int op, const struct vfs_ctx *ctx);
 /* POSIX (owner = ctx->owner) or OFD (owner = the file) record locks. */
-int vfs_setlk(struct file *f, struct flock_range *r, bool wait, bool ofd, const struct vfs_ctx *ctx);
+int vfs_setlk(struct file *f, struct flock_range *r, bool wait, bool ofd,
+	      const struct vfs_ctx *ctx);
 int vfs_getlk(struct file *f, struct flock_range *r, bool ofd, const struct vfs_ctx *ctx);
 /* close(2) and exit drop a process's POSIX locks on the inode. */
 void vfs_locks_drop_owner(struct file *f, const void *owner);

@@ -74,10 +74,10 @@ struct waitq_entry {
 	struct list link; /* [q] */
 	/* Called under the queue's lock with what happened. */
 	void (*wake)(struct waitq_entry *e, uint32_t events);
-	struct waiter *waiter;  /* for the default wake */
-	uint32_t events;        /* wakes that share no bit are not delivered;
+	struct waiter *waiter; /* for the default wake */
+	uint32_t events;       /* wakes that share no bit are not delivered;
 				   EV_ERR and EV_HUP always are */
-	bool exclusive;         /* at most one exclusive entry is woken */
+	bool exclusive;        /* at most one exclusive entry is woken */
 };
 
 struct waitq {
@@ -93,5 +93,5 @@ void waitq_entry_init(struct waitq_entry *e, struct waiter *w, uint32_t events);
 void waitq_add(struct waitq *q, struct waitq_entry *e);
 /* Harmless for an entry that is not queued. */
 void waitq_remove(struct waitq *q, struct waitq_entry *e);
-void waitq_wake(struct waitq *q, uint32_t events);     /* all, but one exclusive */
+void waitq_wake(struct waitq *q, uint32_t events); /* all, but one exclusive */
 void waitq_wake_all(struct waitq *q, uint32_t events);

@@ -72,7 +72,8 @@ static void flags(void)
 	expect((struct clone_args){ .exit_signal = 256 }, EINVAL);
 	expect((struct clone_args){ .flags = CLONE_THREAD }, EINVAL);
 	expect((struct clone_args){ .flags = CLONE_SIGHAND }, EINVAL);
-	expect((struct clone_args){ .flags = CLONE_SIGHAND | CLONE_VM | CLONE_CLEAR_SIGHAND }, EINVAL);
+	expect((struct clone_args){ .flags = CLONE_SIGHAND | CLONE_VM | CLONE_CLEAR_SIGHAND },
+	       EINVAL);
 	expect((struct clone_args){ .flags = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM,
 				    .exit_signal = SIGCHLD },
 	       EINVAL);
@@ -82,7 +83,8 @@ static void flags(void)
 	expect((struct clone_args){ .stack = 1ull << 63, .stack_size = 4096 }, EINVAL);
 	expect((struct clone_args){ .set_tid = (uint64_t)(uintptr_t)&tid }, EINVAL);
 	expect((struct clone_args){ .set_tid_size = 1 }, EINVAL);
-	expect((struct clone_args){ .set_tid = (uint64_t)(uintptr_t)&tid, .set_tid_size = 33 }, EINVAL);
+	expect((struct clone_args){ .set_tid = (uint64_t)(uintptr_t)&tid, .set_tid_size = 33 },
+	       EINVAL);
 }
 
 static void old_clone(void)

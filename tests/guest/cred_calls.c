@@ -238,8 +238,9 @@ static void capset_rules(void)
 /* Root without these cannot play the part (a container that took them). */
 static int is_real_root(void)
 {
-	unsigned e, p, need = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_SETPCAP |
-			      1u << CAP_DAC_OVERRIDE | 1u << CAP_CHOWN;
+	unsigned e, p,
+		need = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_SETPCAP |
+		       1u << CAP_DAC_OVERRIDE | 1u << CAP_CHOWN;
 
 	caps(&e, &p);
 	return getuid() == 0 && geteuid() == 0 && (e & need) == need;

@@ -26,23 +26,23 @@
 #define EP_PRIVATE (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
 
 struct epoll {
-	struct mutex lock;        /* LOCK_EPOLL: items, scans */
-	struct list items;        /* [l] */
-	struct mutex ready_lock;  /* LOCK_WAITER */
-	struct list ready;        /* [r] */
-	struct waitq waitq;       /* waiters, and epolls that watch this one */
-	struct file *file;        /* [I] borrowed: we are its private part */
+	struct mutex lock;       /* LOCK_EPOLL: items, scans */
+	struct list items;       /* [l] */
+	struct mutex ready_lock; /* LOCK_WAITER */
+	struct list ready;       /* [r] */
+	struct waitq waitq;      /* waiters, and epolls that watch this one */
+	struct file *file;       /* [I] borrowed: we are its private part */
 };
 
 struct item {
-	struct list link;          /* [l] on epoll->items */
-	struct list file_link;     /* [global] on file->epoll_items */
-	struct list ready_link;    /* [r] */
+	struct list link;       /* [l] on epoll->items */
+	struct list file_link;  /* [global] on file->epoll_items */
+	struct list ready_link; /* [r] */
 	struct epoll *ep;
-	struct file *file;         /* borrowed: it takes us along when it goes */
+	struct file *file; /* borrowed: it takes us along when it goes */
 	int fd;
-	uint32_t events;           /* [l] 0 after a one-shot delivery */
-	uint64_t data;             /* [l] */
+	uint32_t events; /* [l] 0 after a one-shot delivery */
+	uint64_t data;   /* [l] */
 	struct poll_table pt;
 	struct item_queue {
 		struct waitq_entry entry;
@@ -191,7 +191,8 @@ static int item_modify(struct epoll *ep, struct item *it, const struct epoll_eve
 	return 0;
 }
 
-int epoll_control(struct file *epf, int op, struct file *target, int fd, const struct epoll_event *ev)
+int epoll_control(struct file *epf, int op, struct file *target, int fd,
+		  const struct epoll_event *ev)
 {
 	struct epoll *ep = epf->priv;
 	struct item *it;

@@ -12,8 +12,8 @@
 struct eventfd {
 	struct mutex lock; /* LOCK_FILE */
 	struct waitq waitq;
-	uint64_t count;    /* [l] */
-	bool semaphore;    /* [I] */
+	uint64_t count; /* [l] */
+	bool semaphore; /* [I] */
 };
 
 POOL_DEFINE(eventfd_pool, struct eventfd);

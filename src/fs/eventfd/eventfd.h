@@ -4,4 +4,5 @@
 #include "vfs/vfs.h"
 
 /* flags: EFD_SEMAPHORE (1), O_NONBLOCK. */
-int eventfd_create(uint64_t initial, unsigned flags, const struct cred *cred, struct file **out) MUST_CHECK;
+int eventfd_create(uint64_t initial, unsigned flags, const struct cred *cred, struct file **out)
+	MUST_CHECK;

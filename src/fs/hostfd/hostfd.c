@@ -126,10 +126,9 @@ static void hostfd_release(struct file *f)
 	host_file_free(hf);
 }
 
-#define COMMON_OPS                                                              \
-	.name = "host", .release = hostfd_release, .read = hostfd_read,         \
-	.write = hostfd_write, .ioctl = hostfd_ioctl, .fsync = hostfd_fsync,    \
-	.fstat = hostfd_fstat
+#define COMMON_OPS                                                                             \
+	.name = "host", .release = hostfd_release, .read = hostfd_read, .write = hostfd_write, \
+	.ioctl = hostfd_ioctl, .fsync = hostfd_fsync, .fstat = hostfd_fstat
 
 static const struct file_ops hostfd_stream_ops = { COMMON_OPS, .poll = hostfd_poll };
 

@@ -11,14 +11,14 @@ struct hostfd_map;
 enum move { MOVE_PLAIN, MOVE_NOWAIT, MOVE_SOCKET, MOVE_POLL };
 
 struct host_file {
-	struct hostfd *h;        /* [I] a duplicate of `original` */
-	int original;            /* [I] kept until the file is closed */
-	uint32_t kind;           /* [I] S_IF* */
-	bool is_tty, can_seek;   /* [I] */
-	_Atomic enum move move;  /* found out by trying */
-	struct notify notify;    /* wakes waitq when the host says so */
+	struct hostfd *h;       /* [I] a duplicate of `original` */
+	int original;           /* [I] kept until the file is closed */
+	uint32_t kind;          /* [I] S_IF* */
+	bool is_tty, can_seek;  /* [I] */
+	_Atomic enum move move; /* found out by trying */
+	struct notify notify;   /* wakes waitq when the host says so */
 	struct waitq waitq;
-	struct hostfd_map *map;  /* [I] regular files, else NULL; a reference */
+	struct hostfd_map *map; /* [I] regular files, else NULL; a reference */
 };
 
 /* ---- transfer.c ---- */

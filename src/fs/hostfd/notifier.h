@@ -10,9 +10,9 @@
 struct notify {
 	int fd;
 	struct waitq *waitq;
-	struct list link;   /* [l] */
-	short armed;        /* [l] events asked for and not delivered */
-	bool known;         /* [l] in the epoll set */
+	struct list link; /* [l] */
+	short armed;      /* [l] events asked for and not delivered */
+	bool known;       /* [l] in the epoll set */
 };
 
 void notify_init(struct notify *n, int fd, struct waitq *waitq);

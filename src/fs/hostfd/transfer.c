@@ -104,8 +104,8 @@ static ssize_t move_socket(struct host_file *hf, struct iovec *iov, unsigned cou
 {
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = count };
 
-	return write ? host_sendmsg(fd_of(hf), &msg, MSG_DONTWAIT | MSG_NOSIGNAL) :
-		       host_recvmsg(fd_of(hf), &msg, MSG_DONTWAIT);
+	return write ? host_sendmsg(fd_of(hf), &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
+		     : host_recvmsg(fd_of(hf), &msg, MSG_DONTWAIT);
 }
 
 /* off -1: at the description's own offset. */
@@ -116,8 +116,8 @@ static ssize_t move_iov(struct host_file *hf, struct iovec *iov, unsigned count,
 		return move_socket(hf, iov, count, write);
 	if (atomic_load(&hf->move) == MOVE_NOWAIT)
 		flags |= RWF_NOWAIT;
-	return write ? host_pwritev2(fd_of(hf), iov, (int)count, off, flags) :
-		       host_preadv2(fd_of(hf), iov, (int)count, off, flags);
+	return write ? host_pwritev2(fd_of(hf), iov, (int)count, off, flags)
+		     : host_preadv2(fd_of(hf), iov, (int)count, off, flags);
 }
 
 /* Straight between the host and guest memory: nothing here blocks. */

@@ -125,8 +125,7 @@ static int upper_for_xattr(struct inode *inode, struct inode **up)
 	return r;
 }
 
-int overlay_setxattr(struct inode *inode, const char *name, const void *val, size_t size,
-		     int flags)
+int overlay_setxattr(struct inode *inode, const char *name, const void *val, size_t size, int flags)
 {
 	struct inode *up;
 	int r = upper_for_xattr(inode, &up);

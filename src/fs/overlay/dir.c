@@ -292,8 +292,8 @@ static int overlay_rename(struct inode *olddir, const char *oldname, struct inod
 	if (r == 0)
 		r = dir_changes(nd, ctx);
 	if (r == 0)
-		r = swap ? exchange(od, oldname, o, nd, newname, t) :
-			   move(od, oldname, o, nd, newname, t, ctx);
+		r = swap ? exchange(od, oldname, o, nd, newname, t)
+			 : move(od, oldname, o, nd, newname, t, ctx);
 	if (r < 0)
 		return r;
 	set_parent(o, nd);
@@ -304,10 +304,10 @@ static int overlay_rename(struct inode *olddir, const char *oldname, struct inod
 	return 0;
 }
 
-#define COMMON_OPS                                                                   \
-	.getattr = overlay_getattr, .setattr = overlay_setattr,                      \
-	.getxattr = overlay_getxattr, .setxattr = overlay_setxattr,                  \
-	.listxattr = overlay_listxattr, .removexattr = overlay_removexattr
+#define COMMON_OPS                                                                            \
+	.getattr = overlay_getattr, .setattr = overlay_setattr, .getxattr = overlay_getxattr, \
+	.setxattr = overlay_setxattr, .listxattr = overlay_listxattr,                         \
+	.removexattr = overlay_removexattr
 
 const struct inode_ops overlay_dir_ops = {
 	.lookup = overlay_lookup,

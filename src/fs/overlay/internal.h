@@ -22,7 +22,7 @@ struct oentry {
 	struct oentry *next;
 	struct onode *node; /* reference; NULL: whiteout */
 	uint64_t hash;
-	bool hides_lower;   /* the lower directory has the name too */
+	bool hides_lower; /* the lower directory has the name too */
 	char name[];
 };
 
@@ -41,26 +41,26 @@ struct onode {
 	struct inode *_Atomic upper; /* [c] reference, or NULL */
 	struct mutex copy_lock;
 	struct mutex lock;
-	uint64_t dev;                /* [I] st_dev */
-	int64_t links;               /* [o] names won (or lost) here */
-	struct timespec_k ctime;     /* [o] of changes that left no mark elsewhere */
-	struct otable table;         /* [o] directories */
-	uint64_t parent_ino;         /* [o] directories: for ".." */
-	bool is_removed;             /* [o] directories: takes no more names */
-	bool is_pinned;              /* [n] */
-	struct side_map maps[2];     /* lower, upper */
-	struct list index_link;      /* [n] */
-	struct list dead_link;       /* [n] */
+	uint64_t dev;            /* [I] st_dev */
+	int64_t links;           /* [o] names won (or lost) here */
+	struct timespec_k ctime; /* [o] of changes that left no mark elsewhere */
+	struct otable table;     /* [o] directories */
+	uint64_t parent_ino;     /* [o] directories: for ".." */
+	bool is_removed;         /* [o] directories: takes no more names */
+	bool is_pinned;          /* [n] */
+	struct side_map maps[2]; /* lower, upper */
+	struct list index_link;  /* [n] */
+	struct list dead_link;   /* [n] */
 };
 
 #define OVERLAY_INDEX 4096
 
 struct overlay {
 	struct super sb;
-	struct super *lower, *upper;      /* [I] references */
-	uint64_t lower_dev;               /* [I] shown as sb.dev */
-	atomic_ulong next_ino;            /* [a] of what is made here */
-	atomic_ulong live;                /* [a] onodes, and 1 until destroyed */
+	struct super *lower, *upper; /* [I] references */
+	uint64_t lower_dev;          /* [I] shown as sb.dev */
+	atomic_ulong next_ino;       /* [a] of what is made here */
+	atomic_ulong live;           /* [a] onodes, and 1 until destroyed */
 	struct mutex index_lock;
 	struct list index[OVERLAY_INDEX]; /* [n] onodes with a lower inode */
 	struct list dead;                 /* [n] onodes to free */
@@ -87,8 +87,8 @@ static inline struct inode *onode_real(struct onode *o)
 int onode_of_lower(struct overlay *ov, struct inode *lower, struct onode *parent,
 		   const struct vfs_ctx *ctx, struct onode **out) MUST_CHECK;
 /* A new onode on an upper inode, whose reference it takes over likewise. */
-int onode_of_new(struct overlay *ov, struct inode *upper, struct onode *parent,
-		 struct onode **out) MUST_CHECK;
+int onode_of_new(struct overlay *ov, struct inode *upper, struct onode *parent, struct onode **out)
+	MUST_CHECK;
 /* Invariant 2. Harmless when nothing has to be done. */
 void onode_pin(struct onode *o);
 void onode_unpin(struct onode *o);
@@ -107,8 +107,8 @@ enum said names_find(struct onode *dir, const char *name, struct onode **out);
 /* Makes the name mean node (NULL: nothing). was_there: it meant something
  * before, in the table or below. -ENOMEM; -ENOENT: the directory is removed.
  * => takes lock; dir_lock is held for writing */
-int names_change(struct onode *dir, const char *name, struct onode *node,
-		 bool was_there) MUST_CHECK;
+int names_change(struct onode *dir, const char *name, struct onode *node, bool was_there)
+	MUST_CHECK;
 struct oentry *names_find_locked(const struct onode *dir, const char *name);
 /* Frees the table; may put the last reference of its onodes. */
 void names_clear(struct onode *dir);

@@ -132,8 +132,8 @@ out_found:
 
 int onode_of_new(struct overlay *ov, struct inode *upper, struct onode *parent, struct onode **out)
 {
-	struct onode *o = onode_alloc(ov, upper, NEW_INO + atomic_fetch_add(&ov->next_ino, 1),
-				      parent);
+	struct onode *o =
+		onode_alloc(ov, upper, NEW_INO + atomic_fetch_add(&ov->next_ino, 1), parent);
 
 	if (!o) {
 		inode_put(upper);

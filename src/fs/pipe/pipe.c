@@ -37,14 +37,14 @@ struct pipe {
 	struct refcount refs;
 	struct mutex lock;
 	struct waitq waitq;
-	uint8_t *ring;              /* [l] of ring_size bytes, a power of two */
-	size_t ring_size, limit;    /* [l] */
-	uint64_t head, tail;        /* [l] written and read so far */
-	unsigned readers, writers;  /* [l] */
+	uint8_t *ring;                   /* [l] of ring_size bytes, a power of two */
+	size_t ring_size, limit;         /* [l] */
+	uint64_t head, tail;             /* [l] written and read so far */
+	unsigned readers, writers;       /* [l] */
 	uint64_t reader_gen, writer_gen; /* [l] opens so far: fifo rendezvous */
-	uint32_t packets[PACKETS_MAX]; /* [l] lengths, in packet mode */
+	uint32_t packets[PACKETS_MAX];   /* [l] lengths, in packet mode */
 	unsigned npackets;
-	bool packet_mode;           /* [l] */
+	bool packet_mode; /* [l] */
 };
 
 POOL_DEFINE(pipe_pool, struct pipe);
@@ -409,8 +409,8 @@ int pipe_create(unsigned flags, const struct cred *cred, struct file *out[2])
 		return r;
 	}
 	p->readers = 1;
-	r = file_create_anon(&pipe_ops, p, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), S_IFIFO, cred,
-			     &out[1]);
+	r = file_create_anon(&pipe_ops, p, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), S_IFIFO,
+			     cred, &out[1]);
 	if (r < 0) {
 		file_put(out[0]);
 		out[0] = NULL;
@@ -442,7 +442,8 @@ static struct pipe *fifo_pipe(struct inode *inode)
 }
 
 /* open(2) of one end waits for the other (fifo(7)). */
-LOCKS_UNCHECKED static int fifo_rendezvous(struct pipe *p, bool reader, unsigned flags, const struct vfs_ctx *ctx)
+LOCKS_UNCHECKED static int fifo_rendezvous(struct pipe *p, bool reader, unsigned flags,
+					   const struct vfs_ctx *ctx)
 {
 	struct io io = { .ctx = ctx };
 	struct waitq_entry e;
@@ -453,7 +454,8 @@ LOCKS_UNCHECKED static int fifo_rendezvous(struct pipe *p, bool reader, unsigned
 	if (flags & O_NONBLOCK) {
 		return !reader && !p->readers ? -ENXIO : 0;
 	}
-	while (r == 0 && (reader ? !p->writers && p->writer_gen == gen : !p->readers && p->reader_gen == gen))
+	while (r == 0 &&
+	       (reader ? !p->writers && p->writer_gen == gen : !p->readers && p->reader_gen == gen))
 		r = pipe_wait(p, &e, &queued, EV_ALL, &io);
 	if (queued) {
 		mutex_unlock(&p->lock);

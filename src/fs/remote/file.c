@@ -42,8 +42,8 @@ static ssize_t move(struct remote_handle *h, struct uio *u, fileoff_t pos, int r
 		return want;
 	for (unsigned i = 0; i < count; i++)
 		iov[i] = (struct iovec){ blk[i].base, blk[i].size };
-	n = u->dir == UIO_TO_USER ? ops->read(h, iov, (int)count, pos, rwf) :
-				    ops->write(h, iov, (int)count, pos, rwf);
+	n = u->dir == UIO_TO_USER ? ops->read(h, iov, (int)count, pos, rwf)
+				  : ops->write(h, iov, (int)count, pos, rwf);
 	uio_unpin(u);
 	if (n > want) /* a backend may lie */
 		n = -EIO;

@@ -353,8 +353,8 @@ int handle_get(struct rnode *n, enum handle how, struct remote_handle **out)
 	mutex_unlock(&n->remote->lock);
 	if (*out)
 		return 0;
-	r = S_ISDIR(n->id.type) && how == HANDLE_PATH ? dir_handle(n, out) :
-							open_by_place(n, how, out);
+	r = S_ISDIR(n->id.type) && how == HANDLE_PATH ? dir_handle(n, out)
+						      : open_by_place(n, how, out);
 	if (r == 0)
 		keep(n, how, *out);
 	return r;

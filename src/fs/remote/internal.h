@@ -44,16 +44,16 @@ struct rnode {
 	unsigned users, writers;                     /* [R] open files; those that write */
 	bool keeps_handles;                          /* [R] never had a name */
 	struct mutex attr_lock;
-	struct kstat st;                             /* [a] as last seen */
-	bool is_stale;                               /* [a] ask before showing st */
-	atomic_bool has_no_xattrs;                   /* seen once, and nobody else changes it */
+	struct kstat st;           /* [a] as last seen */
+	bool is_stale;             /* [a] ask before showing st */
+	atomic_bool has_no_xattrs; /* seen once, and nobody else changes it */
 	struct mutex write_lock;
 	struct mappable mappable;
 	struct mutex maps_lock;
-	struct mapping_set maps;                     /* [M] */
-	atomic_bool is_mapped_writable;              /* maps.writable > 0 */
+	struct mapping_set maps;        /* [M] */
+	atomic_bool is_mapped_writable; /* maps.writable > 0 */
 	struct mutex map_lock;
-	struct hostmap *hostmap[2];                  /* [m] for reading, for writing; while mapped */
+	struct hostmap *hostmap[2]; /* [m] for reading, for writing; while mapped */
 };
 
 #define REMOTE_HASH 4096

@@ -313,14 +313,14 @@ static ssize_t remote_readlink(struct inode *inode, char *buf, size_t size,
 	return r == -EINVAL ? -ESTALE : r; /* no link any more */
 }
 
-#define ATTR_OPS                                                                \
-	.getattr = remote_getattr, .setattr = remote_setattr,                   \
-	.getxattr = remote_getxattr, .setxattr = remote_setxattr,               \
-	.listxattr = remote_listxattr, .removexattr = remote_removexattr
+#define ATTR_OPS                                                                           \
+	.getattr = remote_getattr, .setattr = remote_setattr, .getxattr = remote_getxattr, \
+	.setxattr = remote_setxattr, .listxattr = remote_listxattr,                        \
+	.removexattr = remote_removexattr
 
-#define DIR_OPS                                                                 \
+#define DIR_OPS                                                                  \
 	.lookup = remote_lookup, .create = remote_create, .mkdir = remote_mkdir, \
-	.mknod = remote_mknod, .symlink = remote_symlink, .link = remote_link,  \
+	.mknod = remote_mknod, .symlink = remote_symlink, .link = remote_link,   \
 	.unlink = remote_unlink, .rmdir = remote_rmdir, .rename = remote_rename, \
 	.tmpfile = remote_tmpfile, .open = remote_open_dir, ATTR_OPS
 

@@ -83,8 +83,8 @@ int remote_mount_hostdir(int fd, const struct remote_options *opt, struct super 
 struct remote_handle {
 	struct remote_backend *backend; /* [I] */
 	struct refcount refs;
-	struct hostfd *host;            /* [I] owned */
-	uint64_t id;                    /* [I] the backend's own */
+	struct hostfd *host; /* [I] owned */
+	uint64_t id;         /* [I] the backend's own */
 };
 
 /* What a backend provides. Names are single components, never "." or "..".

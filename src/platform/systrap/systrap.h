@@ -163,7 +163,7 @@ struct context {
 	struct ctx_header *hdr;
 	atomic_bool in_guest; /* pairs with interrupt, see ctx_switch() */
 	atomic_bool interrupt;
-	uint64_t run_tsc; /* recent length of guest runs, smoothed */
+	uint64_t run_tsc;        /* recent length of guest runs, smoothed */
 	atomic_ullong cpu_tsc;   /* time in the guest, all finished runs */
 	atomic_ullong run_start; /* TSC when the present run began; 0: none */
 };
