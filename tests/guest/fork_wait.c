@@ -106,7 +106,7 @@ static void nested(int depth)
 static void usage_of_child(void)
 {
 	struct rusage ru;
-	volatile unsigned long x = 0;
+	volatile unsigned long x __attribute__((unused)) = 0;
 	int status;
 	pid_t pid = fork();
 

@@ -141,7 +141,7 @@ static void as_bites(void)
 static void usage(void)
 {
 	struct rusage ru;
-	volatile unsigned x = 0;
+	volatile unsigned x __attribute__((unused)) = 0;
 
 	for (unsigned i = 0; i < 50000000; i++)
 		x += i;

@@ -152,9 +152,8 @@ static void red_zone(void)
 /* The handler starts with DF and TF clear and an aligned stack. */
 uint64_t entry_flags, entry_sp;
 
-__attribute__((naked)) static void entry_probe(int sig)
+__attribute__((naked)) static void entry_probe(int sig __attribute__((unused)))
 {
-	(void)sig;
 	__asm__ volatile("pushf\n\tpop %rax\n\tmov %rax, entry_flags(%rip)\n\t"
 			 "mov %rsp, entry_sp(%rip)\n\tret");
 }
