@@ -58,17 +58,15 @@ static int selection_read(struct task *t, struct selection *s)
 	}
 	memset(s->words, 0, size * SETS);
 	for (unsigned i = 0; i < SETS; i++) {
-		if (s->user[i] && syscall_copy_in(t, s->words + i * s->nwords, s->user[i], size) < 0)
+		if (s->user[i] &&
+		    syscall_copy_in(t, s->words + i * s->nwords, s->user[i], size) < 0)
 			return -EFAULT;
+		/* Bits past the last descriptor do not count. */
+		if (s->nfds & 63)
+			*word_of(s, i, s->nfds) &= ((uint64_t)1 << (s->nfds & 63)) - 1;
 	}
-	/* Bits past the last descriptor do not count, and are not changed. */
-	for (unsigned w = 0; w < s->nwords; w++) {
-		uint64_t bits = any_of(s, w);
-
-		if (w == s->nfds / 64)
-			bits &= ((uint64_t)1 << (s->nfds & 63)) - 1;
-		s->count += (unsigned)__builtin_popcountll(bits);
-	}
+	for (unsigned w = 0; w < s->nwords; w++)
+		s->count += (unsigned)__builtin_popcountll(any_of(s, w));
 	return 0;
 }
 
