@@ -187,8 +187,13 @@ void space_kill(struct platform_as *as)
 
 void space_wait_dead(struct space *s)
 {
-	while (!atomic_load(&s->dead))
+	struct systrap *st = space_systrap(s);
+
+	while (!atomic_load(&s->dead_word))
 		(void)park_wait(&s->dead_word, 0, PARK_FOREVER);
+	/* The reaper marks a stub under this lock: it has done with it. */
+	mutex_lock(&st->lock);
+	mutex_unlock(&st->lock);
 }
 
 /* Healthy, small, and wanted: becomes an empty stub again. */

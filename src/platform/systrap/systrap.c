@@ -140,9 +140,10 @@ static void systrap_destroy(struct platform *p)
 	if (st->zygote) {
 		space_kill(&st->zygote->base);
 		space_wait_dead(st->zygote);
-		space_free(st->zygote);
 	}
 	reaper_stop(st);
+	if (st->zygote)
+		space_free(st->zygote);
 	slots_fini(&st->requests);
 	slots_fini(&st->answers);
 	slots_fini(&st->contexts);
