@@ -245,11 +245,7 @@ static int exchange(struct onode *od, const char *oldname, struct onode *o, stru
 		return r;
 	r = names_change(od, oldname, t, true);
 	if (r < 0) {
-		/* Both entries exist or fit: only the second could fail, and
-		 * the first is put back into the entry that it has. */
-		int undo = names_change(nd, newname, t, true);
-
-		ASSERT(undo == 0 || undo == -ENOMEM);
+		ASSERT(names_change(nd, newname, t, true) == 0);
 		return r;
 	}
 	set_parent(t, od);
@@ -268,7 +264,7 @@ static int move(struct onode *od, const char *oldname, struct onode *o, struct o
 	if (r == 0) {
 		r = names_change(od, oldname, NULL, true);
 		if (r < 0)
-			(void)!names_change(nd, newname, t, t != NULL);
+			ASSERT(names_change(nd, newname, t, t != NULL) == 0);
 	}
 	if (r < 0) {
 		if (t && is_dir(t))

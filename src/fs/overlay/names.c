@@ -120,20 +120,19 @@ int names_change(struct onode *dir, const char *name, struct onode *node, bool w
 	struct onode *old = NULL;
 	int r = 0;
 
-	if (!spare)
-		return -ENOMEM;
 	mutex_lock(&dir->lock);
 	e = names_find_locked(dir, name);
 	if (node && dir->is_removed) {
 		r = -ENOENT;
 	} else if (e) {
+		/* This needs no memory: so a change can always be undone. */
 		old = set_locked(&dir->table, e, node);
 		if (!node && !e->hides_lower) {
 			unlink_locked(&dir->table, e);
 			gone = e;
 		}
 	} else {
-		r = grow_locked(&dir->table);
+		r = spare ? grow_locked(&dir->table) : -ENOMEM;
 		if (r == 0) {
 			spare->node = node;
 			spare->hides_lower = was_there;
