@@ -215,18 +215,24 @@ static bool spin_for_trap(struct systrap *st, struct context *c)
 static void sleep_for_trap(struct space *s, struct context *c)
 {
 	struct ctx_header *h = c->hdr;
-	bool warned = false;
+	uint64_t now, deaf_at = 0; /* when its time to answer an interrupt is over */
 
 	atomic_store(&h->kernel_sleeps, 1);                                   /* (C) */
 	while (atomic_load(&h->state) == CTX_RUN && !atomic_load(&s->dead)) { /* (C') */
-		uint64_t timeout = atomic_load(&c->interrupt) ? DEAF_AFTER_NS : UINT64_MAX;
+		uint64_t timeout = UINT64_MAX;
 
-		if (timeout != UINT64_MAX && warned) {
-			log_warn("stub %d does not answer: killed", s->pid);
-			space_kill(&s->base);
-			timeout = UINT64_MAX;
+		if (atomic_load(&c->interrupt)) {
+			/* Wakes come without a trap too: only the clock counts. */
+			now = host_clock_ns(CLOCK_MONOTONIC);
+			if (!deaf_at)
+				deaf_at = now + DEAF_AFTER_NS;
+			if (now < deaf_at) {
+				timeout = deaf_at - now;
+			} else {
+				log_warn("stub %d does not answer: killed", s->pid);
+				space_kill(&s->base);
+			}
 		}
-		warned = timeout != UINT64_MAX;
 		stub_futex_wait(&h->state, CTX_RUN, timeout);
 	}
 	atomic_store_explicit(&h->kernel_sleeps, 0, memory_order_relaxed);
