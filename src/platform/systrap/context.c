@@ -28,6 +28,7 @@
 #include <linux/sched.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/pool.h"
