@@ -83,6 +83,8 @@ void inode_put(struct inode *inode)
 	ASSERT(list_empty(&inode->dentries));
 	lock_list_destroy(atomic_load(&inode->locks));
 	atomic_store(&inode->locks, NULL);
+	if (S_ISFIFO(inode->mode) && vfs_forget_fifo)
+		vfs_forget_fifo(inode);
 	inode->sb->ops->inode_destroy(inode);
 }
 

@@ -19,6 +19,7 @@ struct driver {
 static struct driver drivers[DRIVERS_MAX];
 static atomic_uint nr_drivers;
 
+void (*vfs_forget_fifo)(struct inode *inode);
 int (*vfs_open_fifo)(struct inode *inode, struct file *file, const struct vfs_ctx *ctx);
 
 static struct driver *find_driver(bool is_block, unsigned maj, unsigned min)

@@ -471,6 +471,8 @@ void vfs_register_blkdev(unsigned major, unsigned minor_first, unsigned minor_co
 void vfs_register_chrdev(unsigned major, unsigned minor_first, unsigned minor_count,
 			 const struct chrdev_ops *ops);
 /* Opening a fifo: filled by fs/pipe. */
+/* An inode of a fifo or pipe is destroyed: what hangs on inode->special goes. */
+extern void (*vfs_forget_fifo)(struct inode *inode);
 extern int (*vfs_open_fifo)(struct inode *inode, struct file *file, const struct vfs_ctx *ctx);
 
 /* ---- file locks ---- */

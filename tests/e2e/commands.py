@@ -83,7 +83,7 @@ python3 -c 'import os; r, w = os.pipe(); os.write(w, b"x" * 1000); print(len(os.
 python3 -c 'import mmap; m = mmap.mmap(-1, 8192); m[0:5] = b"hello"; print(m[0:5])'
 python3 -c 'import sqlite3; c = sqlite3.connect(":memory:"); c.execute("create table t(a)"); print(c.execute("select count(*) from t").fetchall())'
 lua5.4 -e 'local t = {} for i = 1, 10 do t[i] = i * i end print(table.concat(t, " "))'
-sqlite3 :memory: 'select 1 + 1, upper("x"), hex(randomblob(0));'
+sqlite3 :memory: 'select 1 + 1, upper("x");'
 jq -n '[range(10)] | map(. * 2) | add'
 git --version
 git -c init.defaultBranch=main init -q "$D/r" && cd "$D/r" && echo a >f && git add f && git -c user.name=n -c user.email=e@x commit -qm m && git log --format=%s && git ls-files
@@ -96,7 +96,6 @@ cp -r /etc/apt "$D/apt" && ls "$D/apt"
 mkdir -p "$D/x/y/z" && rmdir "$D/x/y/z" && ls "$D/x"
 ln -s target "$D/l" && readlink "$D/l"
 touch -d @1000000000 "$D/old" && stat -c %Y "$D/old"
-chmod 640 /dev/null "$D/none"
 mv "$D/nothing" "$D/else"
 dd if=/dev/zero bs=1k count=64 2>/dev/null | wc -c
 timeout 0.1 sleep 5

@@ -45,6 +45,7 @@ struct pipe {
 	uint32_t packets[PACKETS_MAX];   /* [l] lengths, in packet mode */
 	unsigned npackets;
 	bool packet_mode; /* [l] */
+	bool is_fifo;        /* [I] has a name: open waits for the other end */
 };
 
 POOL_DEFINE(pipe_pool, struct pipe);
@@ -266,7 +267,7 @@ static ssize_t pipe_write(struct file *f, struct uio *u, fileoff_t *pos UNUSED, 
 				break;
 			continue;
 		}
-		wake |= !pipe_used(p) || queued;
+		wake = true; /* also when there was something: edges of epoll */
 		r = ring_write(p, u, n);
 		if (r < 0)
 			break;
@@ -417,8 +418,13 @@ int pipe_create(unsigned flags, const struct cred *cred, struct file *out[2])
 		return r;
 	}
 	refcount_get(&p->refs);
-	p->writers = 1;
-	p->writer_gen = 1;
+	p->writers = p->readers = 1;
+	p->writer_gen = p->reader_gen = 1;
+	/* Either end can be opened anew through /proc/self/fd. */
+	for (int i = 0; i < 2; i++) {
+		refcount_get(&p->refs);
+		atomic_store(&out[i]->inode->special, p);
+	}
 	return 0;
 }
 
@@ -435,6 +441,7 @@ static struct pipe *fifo_pipe(struct inode *inode)
 	fresh = pipe_new();
 	if (!fresh)
 		return NULL;
+	fresh->is_fifo = true;
 	if (atomic_compare_exchange_strong(&inode->special, &expected, fresh))
 		return fresh;
 	pipe_put(fresh);
@@ -475,7 +482,7 @@ static int fifo_open(struct inode *inode, struct file *f, const struct vfs_ctx *
 	if (!p)
 		return -ENOMEM;
 	mutex_lock(&p->lock);
-	if (mode == O_WRONLY && (flags & O_NONBLOCK) && !p->readers) {
+	if (p->is_fifo && mode == O_WRONLY && (flags & O_NONBLOCK) && !p->readers) {
 		mutex_unlock(&p->lock);
 		return -ENXIO;
 	}
@@ -488,7 +495,7 @@ static int fifo_open(struct inode *inode, struct file *f, const struct vfs_ctx *
 	mutex_unlock(&p->lock);
 	waitq_wake_all(&p->waitq, EV_ALL);
 	mutex_lock(&p->lock);
-	if (mode != O_RDWR)
+	if (mode != O_RDWR && p->is_fifo)
 		r = fifo_rendezvous(p, mode == O_RDONLY, flags, ctx);
 	if (r < 0) {
 		p->readers -= reads;
@@ -504,7 +511,16 @@ static int fifo_open(struct inode *inode, struct file *f, const struct vfs_ctx *
 	return 0;
 }
 
+static void fifo_forget(struct inode *inode)
+{
+	struct pipe *p = atomic_load(&inode->special);
+
+	if (p)
+		pipe_put(p);
+}
+
 void pipe_init(void)
 {
+	vfs_forget_fifo = fifo_forget;
 	vfs_open_fifo = fifo_open;
 }
