@@ -32,6 +32,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "abi/mman.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/pool.h"
@@ -488,6 +489,15 @@ bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size)
 	}
 	mutex_unlock(&mf->lock);
 	return yes;
+}
+
+int memfile_commit(struct memfile *mf, uint64_t offset, uint64_t size)
+{
+	int err = host_madvise(memfile_addr(mf, offset), size, MADV_POPULATE_WRITE);
+
+	if (err == -EINVAL) /* a host before Linux 5.14 */
+		err = host_fallocate(mf->fd, FALLOC_FL_KEEP_SIZE, offset, size);
+	return err ? -ENOMEM : 0;
 }
 
 void memfile_decommit(struct memfile *mf, uint64_t offset, uint64_t size)

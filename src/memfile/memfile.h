@@ -69,6 +69,9 @@ void memfile_decref(struct memfile *mf, uint64_t offset, uint64_t size);
 void memfile_trim(struct memfile *mf);
 /* True when every page of the range has exactly one reference. */
 bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size);
+/* Has the host give memory to every page of a live range now (mlock,
+ * MAP_POPULATE). -ENOMEM. */
+int memfile_commit(struct memfile *mf, uint64_t offset, uint64_t size) MUST_CHECK;
 /* Gives the memory of a live range back; it reads as zeros afterwards. */
 void memfile_decommit(struct memfile *mf, uint64_t offset, uint64_t size);
 /* Copies into a range that the caller alone has (also MEMFILE_SCRATCH). write:

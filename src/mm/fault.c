@@ -138,29 +138,57 @@ int mm_fault(struct mm *mm, gva_t addr, int access, int *code)
 	return fault_in(mm, page, page + PAGE_SIZE, access, FILL_MAP | FILL_TRAP, code);
 }
 
+/* Pages are not only mapped, they hold memory. => map_lock */
+static int commit(struct mm *mm, gva_t start, gva_t end)
+{
+	struct memfile *mf = mm->env.memfile;
+	int err = 0;
+
+	rwlock_read(&mm->active_lock);
+	for (struct pma *p = pma_from(mm, start); p && p->node.start < end && !err;
+	     p = pma_next(p)) {
+		gva_t lo = MAX(start, p->node.start), hi = MIN(end, p->node.end);
+
+		if (p->file == memfile_mapfile(mf))
+			err = memfile_commit(mf, pma_offset(p, lo), hi - lo);
+	}
+	rwlock_read_unlock(&mm->active_lock);
+	return err;
+}
+
+/* Populates from start to the end of its vma; *stop: how far. => map_lock */
+static int populate_vma(struct mm *mm, gva_t start, gva_t end, bool for_write, gva_t *stop)
+{
+	struct vma *v = vma_from(mm, start);
+	int err, code;
+
+	*stop = end;
+	if (!v || v->node.start > start) {
+		*stop = v ? MIN(end, v->node.start) : end;
+		return -ENOMEM;
+	}
+	/* Piece by piece, so that others get the locks. */
+	*stop = MIN(MIN(end, v->node.end), start + EXTENT_MAX);
+	if (for_write && !(v->prot & MAP_W))
+		return -EFAULT;
+	if (memfile_over_limit(mm->env.memfile))
+		return -ENOMEM;
+	err = fault_locked(mm, v, start, *stop, for_write ? MAP_W : MAP_R, FILL_MAP, &code);
+	return err ? err : commit(mm, start, *stop);
+}
+
 int mm_populate(struct mm *mm, gva_t start, gva_t end, bool for_write)
 {
-	int first = 0, code;
+	int first = 0;
 
 	while (start < end) {
-		struct vma *v;
-		gva_t stop = end;
-		int err = -ENOMEM, access;
+		gva_t stop;
+		int err;
 
 		rwlock_read(&mm->map_lock);
-		v = vma_from(mm, start);
-		if (v && v->node.start <= start) {
-			/* Piece by piece, so that others get the locks. */
-			stop = MIN(MIN(end, v->node.end), start + EXTENT_MAX);
-			access = for_write && (v->prot & MAP_W) ? MAP_W : MAP_R;
-			err = for_write && !(v->prot & MAP_W) ? -EFAULT : 0;
-			if (!err)
-				err = fault_locked(mm, v, start, stop, access, FILL_MAP, &code);
-		} else if (v) {
-			stop = MIN(end, v->node.start);
-		}
+		err = populate_vma(mm, start, end, for_write, &stop);
 		rwlock_read_unlock(&mm->map_lock);
-		if (err && !first)
+		if (!first)
 			first = err;
 		start = stop;
 	}

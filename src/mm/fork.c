@@ -87,28 +87,48 @@ static int copy_hot(struct mm *mm, struct mm *child, const struct vma *v, gva_t 
 	return 0;
 }
 
-static bool is_hot(const struct vma *v, const struct pma *p)
+/* Whether the page at addr was broken since the last fork; *end: of the pma and
+ * vma there. */
+static const struct vma *hot_vma(const struct mm *mm, gva_t addr, gva_t *end)
 {
-	return v && p && (v->prot & MAP_W) && !(v->flags & (VMA_DONTFORK | VMA_WIPEONFORK)) &&
-	       p->is_private && !p->need_cow;
+	const struct vma *v = vma_find(mm, addr);
+	const struct pma *p = pma_find(mm, addr);
+
+	if (!v || !p || !(v->prot & MAP_W) || (v->flags & (VMA_DONTFORK | VMA_WIPEONFORK)) ||
+	    !p->is_private || p->need_cow)
+		return NULL;
+	*end = MIN(p->node.end, v->node.end);
+	return v;
+}
+
+/* False: nothing of it is hot any more. */
+static bool copy_hot_window(struct mm *mm, struct mm *child, gva_t start)
+{
+	gva_t at = start, end = start + COW_WINDOW;
+	bool any = false;
+
+	while (at < end) {
+		gva_t stop = at + PAGE_SIZE;
+		const struct vma *v = hot_vma(mm, at, &stop);
+
+		stop = MIN(stop, end);
+		if (v && copy_hot(mm, child, v, at, stop) < 0)
+			return true; /* copied on write, then */
+		any |= v != NULL;
+		at = stop;
+	}
+	return any;
 }
 
 static void copy_hot_windows(struct mm *mm, struct mm *child)
 {
-	memcpy(child->hot, mm->hot, sizeof(child->hot));
 	if (mm_users(mm) > 1 || memfile_over_limit(mm->env.memfile))
 		return;
 	for (unsigned i = 0; i < HOT_WINDOWS; i++) {
-		gva_t at = mm->hot[i], end = at + COW_WINDOW;
-		struct pma *p = at ? pma_from(mm, at) : NULL;
-		const struct vma *v = p ? vma_find(mm, MAX(p->node.start, at)) : NULL;
-
-		if (!p || p->node.start >= end || !is_hot(v, p))
+		if (mm->hot[i] && !copy_hot_window(mm, child, mm->hot[i]))
 			mm->hot[i] = 0;
-		else if (copy_hot(mm, child, v, MAX(MAX(p->node.start, v->node.start), at),
-				  MIN(MIN(p->node.end, v->node.end), end)) < 0)
-			return; /* copied on write, then */
 	}
+	memcpy(child->hot, mm->hot, sizeof(child->hot));
 }
 
 /* ---- the rest ---- */

@@ -40,7 +40,7 @@
 #define COW_WINDOW ((uint64_t)64 << 10)
 #define COW_WINDOW_MAX ((uint64_t)1 << 20)
 /* Windows that fork copies at once. */
-#define HOT_WINDOWS 8
+#define HOT_WINDOWS 16
 /* Writable private file mappings up to this are copied at once. */
 #define COPY_AT_MAP_MAX ((uint64_t)256 << 10)
 /* No mapping comes closer below a growing stack. */

@@ -164,6 +164,18 @@ static int attach_mappable(struct mm *mm, struct vma *v, const struct mm_map_arg
 	return 0;
 }
 
+/* A file that is sealed against writing may still be mapped shared by who only
+ * reads: such a mapping can never become writable. */
+static int announce(struct mm *mm, struct vma *v)
+{
+	int err = vma_announce(mm, v);
+
+	if (err != -EPERM || !vma_is_writable_mapping(v) || (v->prot & MAP_W))
+		return err;
+	v->max_prot &= ~MAP_W;
+	return vma_announce(mm, v);
+}
+
 static int make_vma(struct mm *mm, const struct mm_map_args *args, gva_t addr, uint64_t size,
 		    struct vma **out)
 {
@@ -181,7 +193,7 @@ static int make_vma(struct mm *mm, const struct mm_map_args *args, gva_t addr, u
 	v->lock = args->flags & MAP_LOCKED ? MLOCK_MODE_EAGER : mm->lock_future;
 	err = attach_mappable(mm, v, args);
 	if (!err)
-		err = vma_announce(mm, v);
+		err = announce(mm, v);
 	if (err) {
 		vma_free(v);
 		return err;

@@ -750,6 +750,19 @@ static void mincore_tells_what_was_touched(void **state UNUSED)
 	assert_int_equal(mm_incore(mm, a, 0, v), 0);
 }
 
+static void populated_memory_is_there(void **state UNUSED)
+{
+	gva_t a = map(BASE, 40 * P, RW, ANON | MAP_FIXED | MAP_POPULATE);
+
+	assert_int_equal(used(), 40 * P);
+	map(a, 40 * P, RW, ANON | MAP_FIXED);
+	assert_int_equal(used(), 0);
+	assert_int_equal(mm_lock(mm, a, 3 * P, MLOCK_MODE_EAGER), 0);
+	assert_int_equal(used(), 3 * P);
+	assert_int_equal(mm_advise(mm, a + 8 * P, P, MADV_POPULATE_READ), 0);
+	assert_int_equal(used(), 4 * P);
+}
+
 static void msync_reaches_the_file(void **state UNUSED)
 {
 	gva_t a = map_file(BASE, 2 * P, RW, MAP_SHARED | MAP_FIXED, 0);
@@ -973,6 +986,7 @@ int main(void)
 		TEST(madvise_errors),
 		TEST(removed_shared_memory_is_zero_for_all),
 		TEST(mincore_tells_what_was_touched),
+		TEST(populated_memory_is_there),
 		TEST(msync_reaches_the_file),
 		TEST(the_break_moves),
 		TEST(stacks_grow_by_touch),
