@@ -403,7 +403,7 @@ static void a_terminal(void **state)
 	pgrp = 0;
 	assert_int_equal(f->ops->ioctl(f, TIOCGPGRP, (uintptr_t)&pgrp, &t.ctx), 0);
 	assert_int_equal(pgrp, 77);
-	assert_int_equal(f->ops->ioctl(f, TIOCSTI, (uintptr_t)"x", &t.ctx), -ENOTTY);
+	assert_int_equal(f->ops->ioctl(f, TIOCSTI, (uintptr_t) "x", &t.ctx), -ENOTTY);
 	assert_int_equal(file_getattr(f, &t.ctx, &st), 0);
 	assert_true(S_ISCHR(st.mode));
 	assert_int_equal(write(master, "line\n", 5), 5);

@@ -22,7 +22,8 @@ int tree_init(struct tree *t)
 	memset(t, 0, sizeof(*t));
 	waiter_init(&t->waiter);
 	t->cred = cred_create(0, 0);
-	t->ctx = (struct vfs_ctx){ .cred = t->cred, .waiter = &t->waiter,
+	t->ctx = (struct vfs_ctx){ .cred = t->cred,
+				   .waiter = &t->waiter,
 				   .fsize_limit = ~(uint64_t)0 };
 	strcpy(t->scratch, "/tmp/nacre-test-XXXXXX");
 	umask(022);
@@ -114,15 +115,14 @@ struct file *tree_open(struct tree *t, const char *name, unsigned flags)
 static ssize_t transfer(struct tree *t, struct file *f, void *buf, size_t n, int64_t off,
 			enum uio_dir dir)
 {
-	struct io io = { .ctx = &t->ctx,
-			 .nonblock = atomic_load(&f->flags) & O_NONBLOCK };
+	struct io io = { .ctx = &t->ctx, .nonblock = atomic_load(&f->flags) & O_NONBLOCK };
 	fileoff_t pos = (fileoff_t)off;
 	struct uio_seg seg;
 	struct uio u;
 
 	uio_init_kernel(&u, &seg, dir, buf, n);
-	return dir == UIO_TO_USER ? file_read(f, &u, off < 0 ? NULL : &pos, &io) :
-				    file_write(f, &u, off < 0 ? NULL : &pos, &io);
+	return dir == UIO_TO_USER ? file_read(f, &u, off < 0 ? NULL : &pos, &io)
+				  : file_write(f, &u, off < 0 ? NULL : &pos, &io);
 }
 
 ssize_t tree_put(struct tree *t, struct file *f, const void *buf, size_t n, int64_t off)
