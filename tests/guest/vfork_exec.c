@@ -139,10 +139,14 @@ static void exec_errors(void)
 {
 	char *argv[] = { "x", NULL };
 	char *volatile bad = (char *)8;
+	int fd;
 
 	CHECK_ERR(execve("/nonexistent/file", argv, environ), ENOENT);
 	CHECK_ERR(execve("/", argv, environ), EACCES);
-	CHECK_ERR(execve("/etc/passwd", argv, environ), EACCES);
+	fd = open("not-executable", O_WRONLY | O_CREAT, 0644);
+	CHECK(fd >= 0 && close(fd) == 0);
+	CHECK_ERR(execve("not-executable", argv, environ), EACCES);
+	unlink("not-executable");
 	CHECK_ERR(execve(bad, argv, environ), EFAULT);
 }
 
