@@ -144,8 +144,6 @@ SYSCALL(fork);
 SYSCALL(vfork);
 SYSCALL(exit);
 SYSCALL(exit_group);
-SYSCALL(wait4);
-SYSCALL(waitid);
 SYSCALL(getpid);
 SYSCALL(gettid);
 SYSCALL(getppid);
@@ -155,10 +153,16 @@ SYSCALL(setpgid);
 SYSCALL(getsid);
 SYSCALL(setsid);
 SYSCALL(set_tid_address);
+SYSCALL(unshare);
+
+/* ---- wait.c ---- */
+SYSCALL(wait4);
+SYSCALL(waitid);
+
+/* ---- pidfd.c ---- */
 SYSCALL(pidfd_open);
 SYSCALL(pidfd_send_signal);
 SYSCALL(pidfd_getfd);
-SYSCALL(unshare);
 
 /* ---- exec.c ---- */
 SYSCALL(execve);
@@ -185,9 +189,15 @@ SYSCALL(nanosleep);
 SYSCALL(clock_nanosleep);
 SYSCALL(clock_gettime);
 SYSCALL(clock_getres);
+SYSCALL(clock_settime);
 SYSCALL(gettimeofday);
+SYSCALL(settimeofday);
 SYSCALL(time);
 SYSCALL(times);
+SYSCALL(adjtimex);
+SYSCALL(clock_adjtime);
+
+/* ---- timer.c ---- */
 SYSCALL(alarm);
 SYSCALL(getitimer);
 SYSCALL(setitimer);
@@ -196,8 +206,6 @@ SYSCALL(timer_settime);
 SYSCALL(timer_gettime);
 SYSCALL(timer_getoverrun);
 SYSCALL(timer_delete);
-SYSCALL(adjtimex);
-SYSCALL(clock_adjtime);
 
 /* ---- futex.c ---- */
 SYSCALL(futex);
@@ -222,15 +230,23 @@ SYSCALL(mlock2);
 SYSCALL(munlock);
 SYSCALL(mlockall);
 SYSCALL(munlockall);
-SYSCALL(membarrier);
-SYSCALL(memfd_create);
-SYSCALL(process_vm_readv);
-SYSCALL(process_vm_writev);
+SYSCALL(pkey_alloc);
+SYSCALL(pkey_free);
 SYSCALL(pkey_mprotect);
 SYSCALL(shmget);
 SYSCALL(shmat);
 SYSCALL(shmdt);
 SYSCALL(shmctl);
+
+/* ---- memfd.c ---- */
+SYSCALL(memfd_create);
+
+/* ---- membarrier.c ---- */
+SYSCALL(membarrier);
+
+/* ---- procvm.c ---- */
+SYSCALL(process_vm_readv);
+SYSCALL(process_vm_writev);
 
 /* ---- cred.c ---- */
 SYSCALL(getuid);
@@ -264,11 +280,13 @@ SYSCALL(sethostname);
 SYSCALL(setdomainname);
 SYSCALL(sysinfo);
 SYSCALL(getrandom);
+SYSCALL(rseq);
+SYSCALL(getcpu);
+
+/* ---- prctl.c ---- */
 SYSCALL(prctl);
 SYSCALL(arch_prctl);
 SYSCALL(personality);
-SYSCALL(rseq);
-SYSCALL(getcpu);
 
 /* ---- sched.c ---- */
 SYSCALL(sched_yield);
@@ -311,8 +329,12 @@ SYSCALL(getsockopt);
 /* ---- poll.c ---- */
 SYSCALL(poll);
 SYSCALL(ppoll);
+
+/* ---- select.c ---- */
 SYSCALL(select);
 SYSCALL(pselect6);
+
+/* ---- epoll.c ---- */
 SYSCALL(epoll_create);
 SYSCALL(epoll_create1);
 SYSCALL(epoll_ctl);
@@ -326,20 +348,16 @@ SYSCALL(eventfd2);
 SYSCALL(timerfd_create);
 SYSCALL(timerfd_settime);
 SYSCALL(timerfd_gettime);
-SYSCALL(signalfd);
-SYSCALL(signalfd4);
 SYSCALL(inotify_init);
 SYSCALL(inotify_init1);
 SYSCALL(inotify_add_watch);
 SYSCALL(inotify_rm_watch);
 
-/* ---- memory.c ---- */
+/* ---- signalfd.c ---- */
+SYSCALL(signalfd);
+SYSCALL(signalfd4);
+
+/* ---- numa.c ---- */
 SYSCALL(get_mempolicy);
 SYSCALL(set_mempolicy);
 SYSCALL(mbind);
-SYSCALL(pkey_alloc);
-SYSCALL(pkey_free);
-
-/* ---- time.c ---- */
-SYSCALL(clock_settime);
-SYSCALL(settimeofday);

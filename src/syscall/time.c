@@ -151,8 +151,8 @@ SYSCALL(nanosleep)
 	return r < 0 ? r : sleep_until(t, syscall_deadline(t, ns), args->a[1]);
 }
 
-/* Can clock_nanosleep wait on it? Others are -EINVAL (no such clock, or one that
- * stands still while its thread sleeps) or -EOPNOTSUPP. */
+/* Can clock_nanosleep wait on it? Others are -EINVAL (no such clock) or
+ * -EOPNOTSUPP: a thread's own clock stands still while it sleeps. */
 static int check_sleep_clock(struct task *t, int clock)
 {
 	uint64_t ns;
@@ -170,9 +170,8 @@ static int check_sleep_clock(struct task *t, int clock)
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_MONOTONIC_COARSE:
-		return -EOPNOTSUPP;
 	case CLOCK_THREAD_CPUTIME_ID:
-		return -EINVAL;
+		return -EOPNOTSUPP;
 	default:
 		return clock < 0 ? task_clock_ns(t, clock, &ns) : -EINVAL;
 	}

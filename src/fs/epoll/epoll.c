@@ -105,9 +105,8 @@ static uint32_t item_state(struct item *it, bool queue)
 {
 	uint32_t want = it->events & ~EP_PRIVATE;
 
-	if (!want)
-		return 0;
-	return file_poll(it->file, queue ? &it->pt : NULL) & (want | EV_ERR | EV_HUP);
+	/* Nothing at all: a one-shot that has been delivered. */
+	return want ? file_poll(it->file, queue ? &it->pt : NULL) & want : 0;
 }
 
 /* ---- the interest list ---- */
@@ -165,7 +164,7 @@ static int item_add(struct epoll *ep, struct file *f, int fd, const struct epoll
 	it->ep = ep;
 	it->file = f;
 	it->fd = fd;
-	it->events = ev->events;
+	it->events = ev->events | EPOLLERR | EPOLLHUP; /* always of interest */
 	it->data = ev->data.u64;
 	it->pt.add = item_add_queue;
 	list_init(&it->ready_link);
@@ -182,7 +181,7 @@ static int item_modify(struct epoll *ep, struct item *it, const struct epoll_eve
 {
 	if ((ev->events | it->events) & EPOLLEXCLUSIVE)
 		return -EINVAL;
-	it->events = ev->events;
+	it->events = ev->events | EPOLLERR | EPOLLHUP; /* always of interest */
 	it->data = ev->data.u64;
 	if (item_state(it, false)) {
 		item_set_ready(it);

@@ -45,7 +45,7 @@ struct pipe {
 	uint32_t packets[PACKETS_MAX];   /* [l] lengths, in packet mode */
 	unsigned npackets;
 	bool packet_mode; /* [l] */
-	bool is_fifo;        /* [I] has a name: open waits for the other end */
+	bool is_fifo;     /* [I] has a name: open waits for the other end */
 };
 
 POOL_DEFINE(pipe_pool, struct pipe);

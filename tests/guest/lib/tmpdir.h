@@ -14,10 +14,10 @@ static pid_t tmpdir_owner;
 static inline int tmpdir_remove_one(const char *path, const struct stat *st, int type,
 				    struct FTW *ftw)
 {
-	(void)st;
 	(void)type;
 	(void)ftw;
-	(void)chmod(path, 0700);
+	if (!S_ISLNK(st->st_mode))
+		(void)chmod(path, 0700);
 	return remove(path);
 }
 
