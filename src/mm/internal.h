@@ -48,6 +48,9 @@
 /* A stack that grows gets this much at once, if nothing is in the way. */
 #define STACK_GROWTH ((uint64_t)256 << 10)
 #define VMA_COUNT_MAX 65530u
+/* The host allows a stub 65,530 mappings; one that cannot be cut any further
+ * could not be unmapped in part either, and the stub would have to die. */
+#define PMA_COUNT_MAX 64000u
 #define NO_LIMIT UINT64_MAX
 
 enum vma_flag {

@@ -129,7 +129,7 @@ static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva
 	struct memfile *mf = mm->env.memfile;
 	int err;
 
-	if (mm->vmas.count >= VMA_COUNT_MAX)
+	if (mm->vmas.count >= VMA_COUNT_MAX || mm->pmas.count >= PMA_COUNT_MAX)
 		return -ENOMEM;
 	if (args->is_kernel)
 		return 0;

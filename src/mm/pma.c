@@ -222,6 +222,8 @@ static int split_at(struct mm *mm, gva_t at, bool must)
 
 	if (!p || p->node.start == at)
 		return 0;
+	if (!must && mm->pmas.count >= PMA_COUNT_MAX)
+		return -ENOMEM;
 	back = pma_alloc();
 	if (!back && !must)
 		return -ENOMEM;
