@@ -350,17 +350,34 @@ static unsigned lru_collect(struct dentry **found, unsigned *look, const struct 
 	return count;
 }
 
-/* Drops what is still used by nobody but the table and us. */
-static unsigned drop_unused(struct dentry **found, unsigned count)
+/* Drops d if it is still used by nobody but the table and the caller. */
+static bool drop_if_unused(struct dentry *d)
+{
+	if (!bucket_remove(d, 2))
+		return false;
+	forget_removed(d);
+	return true;
+}
+
+/* climb: goes on with each parent that becomes unused by it, so that a deep
+ * chain goes at once and not a leaf each time. */
+static unsigned drop_unused(struct dentry **found, unsigned count, bool climb)
 {
 	unsigned dropped = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (bucket_remove(found[i], 2)) {
-			forget_removed(found[i]);
+		struct dentry *d = found[i];
+
+		while (drop_if_unused(d)) {
+			struct dentry *parent = dentry_get_parent(d);
+
 			dropped++;
+			dentry_put(d);
+			d = parent;
+			if (!climb)
+				break;
 		}
-		dentry_put(found[i]);
+		dentry_put(d);
 	}
 	return dropped;
 }
@@ -372,7 +389,7 @@ static void dcache_shrink(void)
 
 	if (likely(atomic_load_explicit(&lru_count, memory_order_relaxed) <= UNUSED_MAX))
 		return;
-	drop_unused(found, lru_collect(found, &look, NULL));
+	drop_unused(found, lru_collect(found, &look, NULL), false);
 }
 
 void dcache_prune_super(struct super *sb)
@@ -380,14 +397,15 @@ void dcache_prune_super(struct super *sb)
 	struct dentry *found[SHRINK_BATCH];
 	unsigned dropped;
 
-	/* A pass frees leaves; the next one their parents. */
+	/* A pass frees what it meets unused, and upwards from there; a parent that
+	 * another child still holds is for the next one. */
 	do {
 		unsigned left = atomic_load(&lru_count), count;
 
 		dropped = 0;
 		do {
 			count = lru_collect(found, &left, sb);
-			dropped += drop_unused(found, count);
+			dropped += drop_unused(found, count, true);
 		} while (count > 0);
 	} while (dropped > 0);
 }
