@@ -479,7 +479,7 @@ int task_sleep(struct task *t, uint64_t deadline_ns);
 void group_set_limit(struct thread_group *g, int resource, const struct krlimit *lim);
 void group_get_limit(struct thread_group *g, int resource, struct krlimit *lim);
 
-/* ---- futex(2) ---- */
+/* ---- futex(2): futex.c, robust.c ---- */
 struct futex_request {
 	int op; /* FUTEX_* without flags */
 	bool is_private;
