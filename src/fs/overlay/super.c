@@ -33,13 +33,22 @@ uint64_t overlay_dev(const struct overlay *ov, uint64_t lower_dev)
 	return lower_dev == ov->lower_dev ? ov->sb.dev : lower_dev;
 }
 
+static void sync_word(uint32_t *to, const uint32_t *from)
+{
+	uint32_t val = READ_ONCE(*from);
+
+	/* A copy-up changes none of them, while others look. */
+	if (READ_ONCE(*to) != val)
+		WRITE_ONCE(*to, val);
+}
+
 void onode_sync_mode(struct onode *o)
 {
 	struct inode *real = onode_real(o);
 
-	WRITE_ONCE(o->inode.mode, READ_ONCE(real->mode));
-	WRITE_ONCE(o->inode.uid, READ_ONCE(real->uid));
-	WRITE_ONCE(o->inode.gid, READ_ONCE(real->gid));
+	sync_word(&o->inode.mode, &real->mode);
+	sync_word(&o->inode.uid, &real->uid);
+	sync_word(&o->inode.gid, &real->gid);
 }
 
 /* ---- onodes ---- */
