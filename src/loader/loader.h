@@ -55,8 +55,9 @@ struct loader_request {
 
 /* Opens a program for loader_request.file: a regular file that the caller may
  * execute, on a mount without MS_NOEXEC; it need not be readable. Without
- * LOOKUP_FOLLOW a symlink is -ELOOP (execveat's AT_SYMLINK_NOFOLLOW). -EACCES
- * and vfs_lookup()'s errors. *out is a reference. */
+ * LOOKUP_FOLLOW a symlink is -ELOOP (execveat's AT_SYMLINK_NOFOLLOW). -EACCES,
+ * -ETXTBSY (while it is open nobody can open it for writing), and vfs_lookup()'s
+ * errors. *out is a reference. */
 int loader_open(const struct vfs_ctx *ctx, const struct path *dir, const char *name,
 		unsigned lookup_flags, struct file **out) MUST_CHECK;
 /* The same for a place that is already found (execveat's AT_EMPTY_PATH). */

@@ -48,8 +48,17 @@ int loader_open_path(const struct vfs_ctx *ctx, const struct path *p, struct fil
 	if (err)
 		return err;
 	if (vfs_permission(ctx, path_inode(p), R_OK))
-		return open_unreadable(ctx, p, out);
-	return vfs_open_path(ctx, p, O_RDONLY | O_CLOEXEC, out);
+		err = open_unreadable(ctx, p, out);
+	else
+		err = vfs_open_path(ctx, p, O_RDONLY | O_CLOEXEC, out);
+	if (err)
+		return err;
+	err = file_deny_write(*out);
+	if (err) {
+		file_put(*out);
+		*out = NULL;
+	}
+	return err;
 }
 
 int loader_open(const struct vfs_ctx *ctx, const struct path *dir, const char *name,

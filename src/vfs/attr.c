@@ -139,6 +139,8 @@ int vfs_truncate(const struct vfs_ctx *ctx, const struct path *p, struct file *f
 		r = perm_path(ctx, p, MAY_WRITE);
 		if (r < 0)
 			return r;
+		if (inode_is_run(inode))
+			return -ETXTBSY;
 	}
 	if (size > ctx->fsize_limit)
 		return -EFBIG;

@@ -117,6 +117,7 @@ void file_put(struct file *f)
 		lock_file_gone(f);
 	if (f->ops->release)
 		f->ops->release(f);
+	file_writers_end(f);
 	file_free(f);
 }
 

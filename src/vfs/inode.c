@@ -68,6 +68,7 @@ void inode_init(struct inode *inode, const struct inode_ops *ops, struct super *
 	rwlock_init(&inode->dir_lock, LOCK_VFS_DIR);
 	list_init(&inode->dentries);
 	atomic_init(&inode->locks, NULL);
+	atomic_init(&inode->writers, 0);
 	atomic_init(&inode->special, NULL);
 }
 

@@ -216,6 +216,14 @@ int attr_kill_priv(const struct vfs_ctx *ctx, struct inode *inode);
 /* setattr through the inode's op. */
 int attr_set(const struct vfs_ctx *ctx, struct inode *inode, const struct setattr *sa) MUST_CHECK;
 
+/* ---- programs and their writers (writers.c) ---- */
+
+/* One more that writes: -ETXTBSY while it is run. */
+int inode_write_begin(struct inode *inode) MUST_CHECK;
+bool inode_is_run(const struct inode *inode);
+/* f goes: gives its share back. */
+void file_writers_end(struct file *f);
+
 /* ---- the rest ---- */
 
 /* A file with references on everything but ops. Takes its own. */

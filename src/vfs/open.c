@@ -70,7 +70,7 @@ static int check_open(const struct vfs_ctx *ctx, const struct path *p, unsigned 
 static int truncate_for_open(const struct vfs_ctx *ctx, struct inode *inode)
 {
 	struct setattr sa = { .valid = SETATTR_SIZE, .size = 0 };
-	int r = attr_kill_priv(ctx, inode);
+	int r = inode_is_run(inode) ? -ETXTBSY : attr_kill_priv(ctx, inode);
 
 	return r < 0 ? r : attr_set(ctx, inode, &sa);
 }
@@ -90,14 +90,24 @@ static int make_file(const struct vfs_ctx *ctx, const struct path *p, unsigned f
 		*out = f;
 		return 0;
 	}
-	r = file_open_inode(f, ctx);
-	if (r < 0) {
-		file_free(f);
-		return r;
+	if ((flags & O_ACCMODE) != O_RDONLY && S_ISREG(f->inode->mode)) {
+		r = inode_write_begin(f->inode);
+		if (r < 0)
+			goto out_free;
+		f->is_writer = true;
 	}
+	r = file_open_inode(f, ctx);
+	if (r < 0)
+		goto out_writers;
 	atomic_fetch_and(&f->flags, ~(unsigned)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC));
 	*out = f;
 	return 0;
+
+out_writers:
+	file_writers_end(f);
+out_free:
+	file_free(f);
+	return r;
 }
 
 static int open_found(const struct vfs_ctx *ctx, const struct path *p, unsigned flags, bool is_new,

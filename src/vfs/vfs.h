@@ -208,6 +208,7 @@ struct inode {
 	struct rwlock dir_lock; /* directories */
 	struct list dentries;   /* [dcache] aliases */
 	void *_Atomic locks;    /* struct file_lock_list, made on first use */
+	atomic_int writers;     /* [a] opens for writing, or (< 0) programs that run it */
 	void *_Atomic special;  /* what a fifo, socket or device hangs here */
 };
 
@@ -313,7 +314,8 @@ struct file {
 	struct list epoll_items; /* [epoll] who watches it */
 	uint32_t owner_pid;      /* F_SETOWN */
 	int owner_sig;
-	bool is_stream; /* no position: read and write take no pos_lock */
+	bool is_stream;               /* no position: read and write take no pos_lock */
+	bool is_writer, denies_write; /* its share of inode->writers */
 };
 
 /* An open file without a name: "anon_inode:[eventfd]", "pipe:[ino]"... kind is
@@ -335,6 +337,10 @@ void file_get(struct file *f);
 /* Called before a file that epolls watch is released; filled by fs/epoll. */
 extern void (*vfs_file_going)(struct file *f);
 void file_put(struct file *f);
+/* While f is open its inode, a program, cannot be opened for writing or truncated
+ * (-ETXTBSY there). -ETXTBSY: somebody writes. For files that were opened for
+ * reading. */
+int file_deny_write(struct file *f) MUST_CHECK;
 bool file_may_read(const struct file *f); /* by its access mode; O_PATH: no */
 bool file_may_write(const struct file *f);
 
