@@ -23,8 +23,10 @@ enum lock_rank {
 	LOCK_VFS_DIR_UPPER, /* overlay: the directory in which copies are made */
 	LOCK_EPOLL_ALL,     /* interest lists of all epolls: their shape */
 	LOCK_EPOLL,         /* one epoll instance */
-	LOCK_SOCKET,        /* one socket */
-	LOCK_SOCKET_PEER,   /* the other end, while holding one */
+	LOCK_SOCKET,        /* one reader of a socket, while guest memory is copied */
+	LOCK_SOCKET_PEER,   /* one socket's state and queues; two by address */
+	LOCK_SOCKET_NAMES,  /* names bound, and other lists of all sockets */
+	LOCK_SOCKET_GC,     /* descriptors in flight */
 	LOCK_PIPE,          /* one pipe */
 	LOCK_PIPE_PEER,     /* the second pipe of splice and tee */
 	LOCK_TTY,           /* terminals */

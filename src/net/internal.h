@@ -1,0 +1,132 @@
+/* net/: what a family implements, and the common part of every socket. */
+#pragma once
+
+#include "net/socket.h"
+
+struct socket;
+
+/* One call that may have to wait. */
+struct sock_wait {
+	struct socket *s;
+	const struct vfs_ctx *ctx;
+	struct waitq_entry entry;
+	struct waitq *queue; /* where entry is, or NULL */
+	bool nonblock;
+	bool has_timeout;
+	uint64_t timeout_ns;  /* SO_RCVTIMEO or SO_SNDTIMEO; 0: none */
+	uint64_t deadline_ns; /* set at the first sleep */
+};
+
+/* Every op may be NULL: -EOPNOTSUPP. No lock is held when they are called. */
+struct proto_ops {
+	/* The file is gone: disconnect, wake everybody, forget the name. */
+	void (*release)(struct socket *s);
+	/* The last reference is gone: free. */
+	void (*destroy)(struct socket *s);
+	int (*bind)(struct socket *s, const struct socket_addr *addr, const struct vfs_ctx *ctx);
+	int (*connect)(struct socket *s, const struct socket_addr *addr, struct sock_wait *w);
+	int (*listen)(struct socket *s, int backlog, const struct vfs_ctx *ctx);
+	/* Returns a reference. */
+	int (*accept)(struct socket *s, struct sock_wait *w, struct socket **out);
+	int (*getname)(struct socket *s, bool peer, struct socket_addr *out);
+	ssize_t (*sendmsg)(struct socket *s, struct socket_msg *m, unsigned flags,
+			   struct sock_wait *w);
+	ssize_t (*recvmsg)(struct socket *s, struct socket_msg *m, unsigned flags,
+			   struct sock_wait *w);
+	int (*shutdown)(struct socket *s, int how);
+	uint32_t (*poll)(struct socket *s, struct poll_table *pt);
+	/* FIONREAD, SIOCOUTQ: a count of bytes, or a negative errno. */
+	long (*bytes)(struct socket *s, bool out);
+	/* SOL_SOCKET options that only the family knows; -ENOPROTOOPT. */
+	int (*getsockopt)(struct socket *s, int name, void *val, size_t *size);
+	/* socketpair(2): both fresh. */
+	int (*pair)(struct socket *a, struct socket *b, const struct vfs_ctx *ctx);
+};
+
+/* Options that every family has, recorded or obeyed. */
+struct sock_options {
+	int sndbuf, rcvbuf;
+	int rcvlowat;
+	int priority, mark;
+	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
+	struct linger linger;
+	uint32_t bits; /* 1 << enum sock_bit */
+};
+
+enum sock_bit {
+	SOCK_BIT_DEBUG,
+	SOCK_BIT_REUSEADDR,
+	SOCK_BIT_REUSEPORT,
+	SOCK_BIT_KEEPALIVE,
+	SOCK_BIT_DONTROUTE,
+	SOCK_BIT_BROADCAST,
+	SOCK_BIT_OOBINLINE,
+	SOCK_BIT_NO_CHECK,
+	SOCK_BIT_PASSCRED,
+	SOCK_BIT_PASSSEC,
+	SOCK_BIT_TIMESTAMP,
+	SOCK_BIT_TIMESTAMPNS,
+	SOCK_BIT_WIFI_STATUS,
+	SOCK_BIT_RXQ_OVFL,
+	SOCK_BIT_ZEROCOPY,
+};
+
+#define SOCK_BUF_DEFAULT 212992
+#define SOCK_SNDBUF_MIN 4608
+#define SOCK_RCVBUF_MIN 2304
+
+/* Letters: [I] set before anybody sees it, [l] lock, [a] atomic. */
+struct socket {
+	const struct proto_ops *ops; /* first field */
+	struct refcount refs;        /* the file, peers, messages of ours in flight */
+	int family, type, protocol;  /* [I] */
+	struct mutex read_lock;      /* LOCK_SOCKET */
+	struct mutex lock;           /* LOCK_SOCKET_PEER */
+	struct waitq waitq;
+	struct sock_options opt; /* [l]; sndbuf and bits are also read without */
+	atomic_int err;          /* [a] SO_ERROR: positive errno */
+	bool is_listening;       /* [l] SO_ACCEPTCONN */
+	/* [a] borrowed; NULL before it has one. So a family knows its own in
+	 * descriptors that are passed. */
+	struct file *_Atomic file;
+};
+
+struct net_family {
+	int family;
+	/* type is without flags. Returns a reference. */
+	int (*create)(int type, int protocol, struct socket **out);
+};
+extern const struct net_family unix_family;
+
+/* Sets the common part; one reference. */
+void socket_init(struct socket *s, const struct proto_ops *ops, int family, int type, int protocol);
+static inline void socket_get(struct socket *s)
+{
+	refcount_get(&s->refs);
+}
+void socket_put(struct socket *s);
+/* Of a file that is a socket, else NULL. */
+struct socket *socket_of_file(const struct file *f);
+
+static inline bool sock_has(const struct socket *s, enum sock_bit bit)
+{
+	return __atomic_load_n(&s->opt.bits, __ATOMIC_RELAXED) & (1u << bit);
+}
+
+/* Takes the pending error: 0 or -errno. */
+static inline int sock_take_error(struct socket *s)
+{
+	return atomic_load_explicit(&s->err, memory_order_relaxed) ? -atomic_exchange(&s->err, 0)
+								   : 0;
+}
+
+/* Waiting. The first call queues and returns 0 (look again: no wake is lost), later
+ * ones sleep. 0, or why to give up: -EAGAIN, -ERESTARTSYS, -EINTR. On another
+ * queue than before, it starts anew. Hold no lock. A caller's queue must live
+ * until sock_wait_end(). */
+int sock_wait(struct sock_wait *w, struct waitq *q, uint32_t events) MUST_CHECK;
+void sock_wait_end(struct sock_wait *w);
+
+int sockopt_set(struct socket *s, int name, const void *val, size_t size,
+		const struct vfs_ctx *ctx);
+int sockopt_get(struct socket *s, int name, void *val, size_t *size);
