@@ -11,6 +11,7 @@
  *	log.h       log lines and levels
  *	fault.h     fault points: tests make the nth allocation fail
  *	hash.h      keyed and unkeyed hashes
+ *	htable.h    hash tables that grow
  *	bitmap.h    bitmaps of 64-bit words
  *
  * Errors are negative errno values everywhere (0 is success).

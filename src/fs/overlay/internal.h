@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/htable.h"
 #include "fs/overlay/overlay.h"
 #include "memmap/memmap.h"
 
@@ -49,11 +50,9 @@ struct onode {
 	bool is_removed;         /* [o] directories: takes no more names */
 	bool is_pinned;          /* [n] */
 	struct side_map maps[2]; /* lower, upper */
-	struct list index_link;  /* [n] */
+	struct hnode index_link; /* [n] */
 	struct list dead_link;   /* [n] */
 };
-
-#define OVERLAY_INDEX 4096
 
 struct overlay {
 	struct super sb;
@@ -62,9 +61,9 @@ struct overlay {
 	atomic_ulong next_ino;       /* [a] of what is made here */
 	atomic_ulong live;           /* [a] onodes, and 1 until destroyed */
 	struct mutex index_lock;
-	struct list index[OVERLAY_INDEX]; /* [n] onodes with a lower inode */
-	struct list dead;                 /* [n] onodes to free */
-	bool is_reaping;                  /* [n] */
+	struct htable index; /* [n] onodes with a lower inode */
+	struct list dead;    /* [n] onodes to free */
+	bool is_reaping;     /* [n] */
 };
 
 static inline struct onode *onode_of(struct inode *inode)

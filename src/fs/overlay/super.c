@@ -71,20 +71,22 @@ static struct onode *onode_alloc(struct overlay *ov, const struct inode *real, u
 	mutex_init(&o->copy_lock, LOCK_COPY_UP);
 	mutex_init(&o->lock, LOCK_INODE);
 	onode_maps_init(o);
-	list_init(&o->index_link);
 	list_init(&o->dead_link);
 	atomic_fetch_add(&ov->live, 1);
 	return o;
 }
 
-static struct list *index_bucket(struct overlay *ov, const struct inode *lower)
+static uint64_t index_hash(const struct inode *lower)
 {
-	return &ov->index[hash_u64((uintptr_t)lower) % OVERLAY_INDEX];
+	return hash_u64((uintptr_t)lower);
 }
 
 static struct onode *index_find_locked(struct overlay *ov, const struct inode *lower)
 {
-	list_for_each(o, index_bucket(ov, lower), struct onode, index_link) {
+	htable_for_each(n, &ov->index, index_hash(lower))
+	{
+		struct onode *o = container_of(n, struct onode, index_link);
+
 		if (o->lower == lower && refcount_get_not_zero(&o->inode.refs))
 			return o;
 	}
@@ -123,7 +125,7 @@ int onode_of_lower(struct overlay *ov, struct inode *lower, struct onode *parent
 	found = index_find_locked(ov, lower);
 	if (!found) {
 		fresh->lower = lower;
-		list_push_back(index_bucket(ov, lower), &fresh->index_link);
+		htable_insert(&ov->index, &fresh->index_link, index_hash(lower));
 	}
 	mutex_unlock(&ov->index_lock);
 	if (found) {
@@ -183,6 +185,7 @@ static void overlay_unref(struct overlay *ov, unsigned long n)
 		return;
 	super_put(ov->lower);
 	super_put(ov->upper);
+	htable_fini(&ov->index);
 	free(ov);
 }
 
@@ -201,7 +204,7 @@ static void overlay_inode_destroy(struct inode *inode)
 	unsigned long freed = 0;
 
 	mutex_lock(&ov->index_lock);
-	list_del(&o->index_link);
+	htable_remove(&ov->index, &o->index_link);
 	list_push_back(&ov->dead, &o->dead_link);
 	if (ov->is_reaping) {
 		mutex_unlock(&ov->index_lock);
@@ -232,31 +235,33 @@ static int overlay_statfs(struct super *sb, struct kstatfs *out)
 	return r;
 }
 
-/* A pinned onode of the bucket, its pin taken away: a reference for the caller. */
-static struct onode *take_pinned(struct overlay *ov, struct list *bucket)
+/* Moves all pinned onodes to a list, by dead_link, which is free for as long as
+ * the pin's reference is. */
+static void take_pinned(struct overlay *ov, struct list *pinned)
 {
-	struct onode *found = NULL;
-
 	mutex_lock(&ov->index_lock);
-	list_for_each(o, bucket, struct onode, index_link) {
-		if (o->is_pinned) {
-			o->is_pinned = false;
-			found = o;
-			break;
-		}
+	htable_for_all(n, &ov->index)
+	{
+		struct onode *o = container_of(n, struct onode, index_link);
+
+		if (o->is_pinned)
+			list_push_back(pinned, &o->dead_link);
+		o->is_pinned = false;
 	}
 	mutex_unlock(&ov->index_lock);
-	return found;
 }
 
 static void overlay_destroy(struct super *sb)
 {
+	struct list pinned = LIST_INIT(pinned);
 	struct overlay *ov = sb->priv;
-	struct onode *o;
 
-	for (unsigned i = 0; i < OVERLAY_INDEX; i++) {
-		while ((o = take_pinned(ov, &ov->index[i])))
-			inode_put(&o->inode);
+	take_pinned(ov, &pinned);
+	while (!list_empty(&pinned)) {
+		struct onode *o = list_first(&pinned, struct onode, dead_link);
+
+		list_del(&o->dead_link);
+		inode_put(&o->inode);
 	}
 	overlay_unref(ov, 1);
 }
@@ -280,8 +285,7 @@ static struct overlay *overlay_alloc(struct super *lower, struct super *upper)
 	atomic_init(&ov->next_ino, 1);
 	atomic_init(&ov->live, 1);
 	mutex_init(&ov->index_lock, LOCK_OVERLAY);
-	for (unsigned i = 0; i < OVERLAY_INDEX; i++)
-		list_init(&ov->index[i]);
+	htable_init(&ov->index);
 	list_init(&ov->dead);
 	/* Nobody else uses the upper tree: its root's lock ranks inside ours. */
 	rwlock_init(&upper->root->dir_lock, LOCK_VFS_DIR_UPPER);
@@ -312,6 +316,7 @@ int overlay_create(struct super *lower, struct super *upper, struct super **out)
 	return 0;
 
 out_free:
+	htable_fini(&ov->index);
 	free(ov);
 out_put:
 	super_put(lower);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/htable.h"
 #include "fs/remote/remote.h"
 #include "host/host.h"
 #include "host/hostfd.h"
@@ -36,7 +37,7 @@ struct rnode {
 	struct inode inode;
 	struct remote *remote;                       /* [I] */
 	struct identity id;                          /* [I] */
-	struct list hash_link;                       /* [R] by identity */
+	struct hnode hash_link;                      /* [R] by identity */
 	struct list dead_link;                       /* [R] */
 	struct list places;                          /* [R] newest first; none: the root, or gone */
 	struct remote_handle *handles[HANDLE_KINDS]; /* [R] */
@@ -56,8 +57,6 @@ struct rnode {
 	struct hostmap *hostmap[2]; /* [m] for reading, for writing; while mapped */
 };
 
-#define REMOTE_HASH 4096
-
 struct remote {
 	struct super sb;
 	struct remote_backend *backend;    /* [I] */
@@ -68,7 +67,7 @@ struct remote {
 	struct remote_handle *root_handle; /* [I] */
 	atomic_ulong live;                 /* rnodes, and 1 until destroyed */
 	struct mutex lock;                 /* LOCK_REMOTE */
-	struct list hash[REMOTE_HASH];     /* [R] */
+	struct htable index;               /* [R] rnodes by identity */
 	struct list lru;                   /* [R] oldest first */
 	unsigned nhandles, handles_max;    /* [R] */
 	struct list dead;                  /* [R] rnodes to free */

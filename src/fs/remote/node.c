@@ -44,14 +44,17 @@ bool identity_equal(const struct identity *a, const struct identity *b)
 	       a->born.sec == b->born.sec && a->born.nsec == b->born.nsec;
 }
 
-static struct list *bucket_of(struct remote *rm, const struct identity *id)
+static uint64_t identity_hash(const struct identity *id)
 {
-	return &rm->hash[hash_u64_keyed(id->ino ^ (id->dev << 40)) % REMOTE_HASH];
+	return hash_u64_keyed(id->ino ^ (id->dev << 40));
 }
 
 static struct rnode *find_locked(struct remote *rm, const struct identity *id)
 {
-	list_for_each(n, bucket_of(rm, id), struct rnode, hash_link) {
+	htable_for_each(link, &rm->index, identity_hash(id))
+	{
+		struct rnode *n = container_of(link, struct rnode, hash_link);
+
 		if (identity_equal(&n->id, id) && refcount_get_not_zero(&n->inode.refs))
 			return n;
 	}
@@ -188,7 +191,6 @@ static struct rnode *rnode_create(struct remote *rm, const struct identity *id,
 		   stx->stx_uid, stx->stx_gid);
 	n->remote = rm;
 	n->id = *id;
-	list_init(&n->hash_link);
 	list_init(&n->dead_link);
 	list_init(&n->places);
 	list_init(&n->lru);
@@ -221,7 +223,7 @@ int rnode_get(struct remote *rm, struct rnode *parent, const char *name, const s
 		mutex_lock(&rm->lock);
 		n = find_locked(rm, &id);
 		if (!n)
-			list_push_back(bucket_of(rm, &id), &fresh->hash_link);
+			htable_insert(&rm->index, &fresh->hash_link, identity_hash(&id));
 		mutex_unlock(&rm->lock);
 	}
 	if (!n) {
@@ -267,7 +269,7 @@ void remote_inode_destroy(struct inode *inode)
 	unsigned long freed = 0;
 
 	mutex_lock(&rm->lock);
-	list_del(&n->hash_link);
+	htable_remove(&rm->index, &n->hash_link);
 	list_del(&n->lru);
 	list_push_back(&rm->dead, &n->dead_link);
 	if (rm->is_reaping) {

@@ -32,6 +32,7 @@ void remote_unref(struct remote *rm, unsigned long n)
 	remote_handle_put(rm->root_handle);
 	if (rm->ops->destroy)
 		rm->ops->destroy(rm->backend);
+	htable_fini(&rm->index);
 	free(rm);
 }
 
@@ -83,8 +84,7 @@ static struct remote *remote_alloc(struct remote_backend *b, const struct remote
 	rm->readonly = opt->readonly;
 	atomic_init(&rm->live, 1);
 	mutex_init(&rm->lock, LOCK_REMOTE);
-	for (unsigned i = 0; i < REMOTE_HASH; i++)
-		list_init(&rm->hash[i]);
+	htable_init(&rm->index);
 	list_init(&rm->lru);
 	list_init(&rm->dead);
 	rm->handles_max = handles_limit();
@@ -119,6 +119,7 @@ int remote_mount(struct remote_backend *b, struct remote_handle *root,
 	return 0;
 
 out_free:
+	htable_fini(&rm->index);
 	free(rm);
 out_put:
 	remote_handle_put(root);
