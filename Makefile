@@ -12,7 +12,7 @@
 # make unit-mm      only that folder's unit tests: build and run them
 #
 # BUILD=dir builds elsewhere (two people never share a build directory);
-# CC=clang and MESONFLAGS=-Ddebug_checks=false count when it is first set up.
+# CC=clang and MESONFLAGS=-Ddebug_checks=true count when it is first set up.
 
 BUILD ?= build
 PREFIX ?= /usr/local
