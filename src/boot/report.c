@@ -69,6 +69,7 @@ static void emit_stats(struct kernel *k, struct out *o, bool json)
 		{ "traps_interrupt", ps.interrupts },
 		{ "handover_spinning", ps.spins_won },
 		{ "handover_sleeping", ps.sleeps },
+		{ "threads_unplaced", ps.unplaced },
 		{ "mapper_batches", ps.mapper_batches },
 		{ "mapper_operations", ps.mapper_ops },
 		{ "spaces_new", ps.as_created },

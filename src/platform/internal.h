@@ -26,6 +26,7 @@ struct platform_impl {
 	void (*ctx_switch)(struct platform_ctx *ctx, struct guest_regs *regs,
 			   struct platform_event *ev);
 	void (*ctx_interrupt)(struct platform_ctx *ctx);
+	void (*ctx_rest)(struct platform_ctx *ctx);
 	uint64_t (*ctx_cpu_ns)(struct platform_ctx *ctx);
 	void (*xstate_get)(struct platform_ctx *ctx, void *buf);
 	int (*xstate_set)(struct platform_ctx *ctx, const void *buf, size_t size);

@@ -103,6 +103,11 @@ void platform_ctx_interrupt(struct platform_ctx *ctx)
 	ctx->impl->ctx_interrupt(ctx);
 }
 
+void platform_ctx_rest(struct platform_ctx *ctx)
+{
+	ctx->impl->ctx_rest(ctx);
+}
+
 uint64_t platform_ctx_cpu_ns(struct platform_ctx *ctx)
 {
 	return ctx->impl->ctx_cpu_ns(ctx);

@@ -86,12 +86,14 @@ struct platform_options {
 	unsigned ncpus;    /* cores that guests may use: bounds spinning */
 	unsigned pool_max; /* idle address spaces kept for re-use */
 	bool no_spin;      /* never spin (tests, debugging) */
+	bool no_placement; /* never bind threads to cores */
 };
 
 struct platform_stats { /* all since start; read without locks */
 	uint64_t syscalls, faults, interrupts, spurious;
 	uint64_t spins_won, sleeps; /* hand-overs caught spinning / asleep */
 	uint64_t mapper_batches, mapper_ops;
+	uint64_t unplaced; /* threads that the host did not let us bind */
 	uint64_t as_created, as_reused, ctx_created, ctx_reused;
 };
 
@@ -150,6 +152,9 @@ void platform_ctx_switch(struct platform_ctx *ctx, struct guest_regs *regs,
 /* Makes the current or the next platform_ctx_switch() return soon. Any
  * thread; cheap when the context is not in the guest. */
 void platform_ctx_interrupt(struct platform_ctx *ctx);
+/* The calling thread, its owner, is about to sleep for something other than the
+ * guest: the context takes no core until it is switched to again. Cheap. */
+void platform_ctx_rest(struct platform_ctx *ctx);
 /* CPU time that this guest thread used in the guest. */
 uint64_t platform_ctx_cpu_ns(struct platform_ctx *ctx);
 

@@ -26,6 +26,15 @@ static const struct uaccess_ops task_mem_ops = {
 	.copy_out = mem_copy_out,
 };
 
+/* The guest's thread takes no core while its task waits. */
+static void task_rests(struct waiter *w)
+{
+	struct task *t = container_of(w, struct task, waiter);
+
+	if (t->ctx)
+		platform_ctx_rest(t->ctx);
+}
+
 /* A task without memory, descriptors or number; the caller adds them. Takes a
  * reference on g. */
 int task_create(struct kernel *k, struct thread_group *g, struct task **out)
@@ -49,6 +58,7 @@ int task_create(struct kernel *k, struct thread_group *g, struct task **out)
 	t->kernel = k;
 	t->sysno = -1;
 	waiter_init(&t->waiter);
+	t->waiter.on_sleep = task_rests;
 	mutex_init(&t->cred_lock, LOCK_CRED);
 	sigqueue_init(&t->pending);
 	t->altstack_flags = SS_DISABLE;

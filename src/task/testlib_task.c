@@ -147,6 +147,10 @@ static void impl_ctx_interrupt(struct platform_ctx *ctx)
 	park_wake(&c->interrupted, 1);
 }
 
+static void impl_ctx_rest(struct platform_ctx *ctx UNUSED)
+{
+}
+
 static uint64_t impl_cpu_ns(struct platform_ctx *ctx UNUSED)
 {
 	return 1000000;
@@ -183,6 +187,7 @@ static const struct platform_impl fake_impl = {
 	.ctx_destroy = impl_ctx_destroy,
 	.ctx_switch = impl_ctx_switch,
 	.ctx_interrupt = impl_ctx_interrupt,
+	.ctx_rest = impl_ctx_rest,
 	.ctx_cpu_ns = impl_cpu_ns,
 	.xstate_get = impl_xstate_get,
 	.xstate_set = impl_xstate_set,

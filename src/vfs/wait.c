@@ -19,6 +19,7 @@
 void waiter_init(struct waiter *w)
 {
 	atomic_init(&w->word, 0);
+	w->on_sleep = NULL;
 }
 
 void waiter_prepare(struct waiter *w)
@@ -30,6 +31,8 @@ void waiter_prepare(struct waiter *w)
  * interruption: the caller looks at its condition once more. */
 static int wait_for(struct waiter *w, unsigned stop, uint64_t deadline_ns)
 {
+	if (w->on_sleep && !(atomic_load(&w->word) & (WAITER_WOKEN | stop)))
+		w->on_sleep(w);
 	for (;;) {
 		unsigned word = atomic_load(&w->word);
 

@@ -54,6 +54,8 @@
 
 struct waiter {
 	atomic_uint word; /* [a] futex word: WAITER_* bits */
+	/* Called by its thread before it sleeps; NULL: nothing to do. [I] */
+	void (*on_sleep)(struct waiter *w);
 };
 
 void waiter_init(struct waiter *w);

@@ -1,34 +1,15 @@
 /*
- * Guest threads, and the switch into guest code and back.
- *
- * The hand-over goes through one word in the context area, hdr->state:
- *
- *	kernel thread                         stub thread
- *	-------------                         -----------
- *	writes the frame
- *	state = RUN             (A)
- *	if stub_sleeps: wake    (B)           sees RUN, or is woken
- *	                                      ... guest code ...
- *	spins, or:                            trap: host writes the frame
- *	kernel_sleeps = 1       (C)           state = TRAPPED        (D)
- *	state still RUN? sleep  (C')          kernel_sleeps? wake us (D')
- *
- * (C),(C') and (D),(D') are each a store and a load with a full fence between
- * them, so at least one side sees the other's store: either the kernel does
- * not sleep or the stub wakes it. (A),(B) pair with stub_sleeps likewise.
+ * Guest threads, and the switch into guest code and back (the waiting for each
+ * other is in handover.c).
  *
  * Interrupts: context_interrupt() sets `interrupt`, then looks at `in_guest`;
  * the switch sets in_guest, then looks at interrupt. So either the switch
  * returns at once, or the interrupter signals the stub thread. A signal that
  * comes late makes one spurious trap.
- *
- * A guest that made itself deaf to the interrupt (stub.S) is given
- * DEAF_AFTER_NS and then loses its stub.
  */
 #include <linux/sched.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/pool.h"
@@ -38,9 +19,7 @@
 
 POOL_DEFINE(context_pool, struct context);
 
-#define DEAF_AFTER_NS 10000000000ull
 #define FIRST_TRAP_NS 100000000ull
-#define STUB_SPINS 3000
 
 /* ---- making ---- */
 
@@ -71,6 +50,10 @@ static int clone_thread_locked(struct space *s, struct context *c)
 	if (r < 0)
 		return r;
 	c->tid = READ_ONCE(s->ans->tid);
+	c->stub_cpu = s->mapper_cpu; /* inherited */
+	/* A guest may have written it. */
+	if (c->tid <= 0 || host_tgkill(s->pid, c->tid, 0) < 0)
+		c->tid = 0;
 	/* Its first trap: the request page may change after it. */
 	while (atomic_load(&c->hdr->state) == CTX_RUN) {
 		if (atomic_load(&s->dead))
@@ -94,6 +77,7 @@ static int context_new_locked(struct space *s, struct context **out)
 	c->base.impl = &systrap_impl;
 	c->base.as = &s->base;
 	list_init(&c->park_link);
+	c->home = PLACED_ANYWHERE;
 	c->index = s->ncontexts;
 	mutex_lock(&st->slots_lock);
 	r = slot_get(&st->contexts, &c->slot);
@@ -143,7 +127,8 @@ int context_create(struct platform_as *as, struct platform_ctx **out)
 	mutex_unlock(&s->lock);
 	if (r < 0)
 		return r;
-	c->run_tsc = 0;
+	c->long_runs = 0;
+	handover_begin(space_systrap(s), c);
 	atomic_store(&c->cpu_tsc, 0);
 	atomic_store(&c->run_start, 0);
 	atomic_store(&c->interrupt, false);
@@ -160,6 +145,7 @@ void context_destroy(struct platform_ctx *ctx)
 	struct space *s = space_of(ctx->as);
 	struct systrap *st = space_systrap(s);
 
+	handover_rest(ctx);
 	memset(c->area, 0, MIN(st->shape.frame, (uint32_t)CTX_HEADER));
 	mutex_lock(&s->lock);
 	s->nbound--;
@@ -178,83 +164,6 @@ void context_free(struct context *c)
 }
 
 /* ---- the switch ---- */
-
-/* Spinning pays only while the guest's core and ours are both free for it. */
-static bool may_spin(const struct systrap *st)
-{
-	return !st->opt.no_spin &&
-	       atomic_load_explicit(&st->running, memory_order_relaxed) * 2 <= st->opt.ncpus;
-}
-
-static void release(struct systrap *st, struct context *c)
-{
-	struct ctx_header *h = c->hdr;
-
-	atomic_store_explicit(&h->spin, may_spin(st) ? STUB_SPINS : 0, memory_order_relaxed);
-	atomic_store(&h->state, CTX_RUN); /* (A) */
-	if (atomic_load(&h->stub_sleeps)) /* (B) */
-		stub_futex_wake(&h->state);
-}
-
-/* Returns true when the trap was seen while spinning. */
-static bool spin_for_trap(struct systrap *st, struct context *c)
-{
-	uint64_t start = rdtsc();
-
-	if (c->run_tsc > st->spin_tsc || !may_spin(st))
-		return false;
-	do {
-		for (int i = 0; i < 20; i++) {
-			if (atomic_load_explicit(&c->hdr->state, memory_order_acquire) != CTX_RUN)
-				return true;
-			__builtin_ia32_pause();
-		}
-	} while (rdtsc() - start < st->spin_tsc && may_spin(st));
-	return false;
-}
-
-static void sleep_for_trap(struct space *s, struct context *c)
-{
-	struct ctx_header *h = c->hdr;
-	uint64_t now, deaf_at = 0; /* when its time to answer an interrupt is over */
-
-	atomic_store(&h->kernel_sleeps, 1);                                   /* (C) */
-	while (atomic_load(&h->state) == CTX_RUN && !atomic_load(&s->dead)) { /* (C') */
-		uint64_t timeout = UINT64_MAX;
-
-		if (atomic_load(&c->interrupt)) {
-			/* Wakes come without a trap too: only the clock counts. */
-			now = host_clock_ns(CLOCK_MONOTONIC);
-			if (!deaf_at)
-				deaf_at = now + DEAF_AFTER_NS;
-			if (now < deaf_at) {
-				timeout = deaf_at - now;
-			} else {
-				log_warn("stub %d does not answer: killed", s->pid);
-				space_kill(&s->base);
-			}
-		}
-		stub_futex_wait(&h->state, CTX_RUN, timeout);
-	}
-	atomic_store_explicit(&h->kernel_sleeps, 0, memory_order_relaxed);
-}
-
-static void wait_for_trap(struct systrap *st, struct space *s, struct context *c)
-{
-	uint64_t start = rdtsc(), ran;
-
-	atomic_store_explicit(&c->run_start, start, memory_order_relaxed);
-	if (spin_for_trap(st, c)) {
-		STAT_INC(st, spins_won);
-	} else {
-		STAT_INC(st, sleeps);
-		sleep_for_trap(s, c);
-	}
-	ran = rdtsc() - start;
-	atomic_store_explicit(&c->run_start, 0, memory_order_relaxed);
-	atomic_fetch_add_explicit(&c->cpu_tsc, ran, memory_order_relaxed);
-	c->run_tsc = (c->run_tsc * 3 + ran) / 4;
-}
 
 static void count_event(struct systrap *st, const struct platform_event *ev)
 {
@@ -288,10 +197,7 @@ void context_switch(struct platform_ctx *ctx, struct guest_regs *regs, struct pl
 		ev->kind = PLATFORM_EV_INTERRUPTED;
 		return;
 	}
-	atomic_fetch_add_explicit(&st->running, 1, memory_order_relaxed);
-	release(st, c);
-	wait_for_trap(st, s, c);
-	atomic_fetch_sub_explicit(&st->running, 1, memory_order_relaxed);
+	handover(st, s, c);
 	atomic_store(&c->in_guest, false);
 	atomic_store(&c->interrupt, false);
 	if (atomic_load(&s->dead))

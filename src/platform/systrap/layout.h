@@ -67,5 +67,3 @@
 #define RO_FIRST_MASK 1024 /* all signals but SIGSYS */
 #define RO_GUEST_PROG 1032 /* struct sock_fprog */
 #define RO_MAPPER_PROG 1048
-
-#define MAPPER_SPIN 400

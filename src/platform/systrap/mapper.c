@@ -3,8 +3,7 @@
  *
  * One request at a time per stub, under as.lock: fill the request page, bump
  * seq, wake; the mapper executes and stores seq to done, by pwrite(), which
- * guests cannot forge. A wait spins for a moment only: the mapper usually
- * needs the core that we are on.
+ * guests cannot forge. Nobody spins: the mapper runs on the core that we leave.
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -25,8 +24,6 @@ int mapper_wait_locked(struct space *s)
 	unsigned seen;
 
 	s->lazy_pending = false;
-	for (int i = 0; i < 200 && !is_done(s); i++)
-		__builtin_ia32_pause();
 	while (!is_done(s)) {
 		if (atomic_load(&s->dead))
 			return -ESRCH;
@@ -62,6 +59,7 @@ int mapper_post_locked(struct space *s, const struct request_op *ops, unsigned c
 	s->req->err = 0;
 	s->seq++;
 	atomic_store(&s->req->seq, s->seq);
+	placement_mapper_locked(st, s);
 	stub_futex_wake(&s->req->seq);
 	STAT_INC(st, mapper_batches);
 	__atomic_fetch_add(&st->stats.mapper_ops, count, __ATOMIC_RELAXED);

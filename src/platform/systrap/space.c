@@ -30,6 +30,7 @@ int space_alloc(struct systrap *st, struct space **out)
 	list_init(&s->pool_link);
 	list_init(&s->contexts);
 	list_init(&s->parked);
+	s->mapper_cpu = PLACED_ANYWHERE;
 	mutex_init(&s->lock, LOCK_PLATFORM_AS);
 	mutex_lock(&st->slots_lock);
 	r = slot_get(&st->requests, &s->slot);
@@ -94,6 +95,7 @@ static int zygote_clone_locked(struct systrap *st, struct space *s)
 	if (r < 0)
 		return r;
 	s->pid = READ_ONCE(z->ans->tid);
+	s->mapper_cpu = z->mapper_cpu; /* inherited */
 	return s->pid > 0 ? 0 : -EAGAIN;
 }
 

@@ -57,16 +57,22 @@ stub_handler:
 	.globl stub_ip_futex_wake
 stub_ip_futex_wake:
 .Lspin:
-	movl HDR_SPIN(%r12), %ecx
+	rdtsc
+	shlq $32, %rdx
+	orq %rdx, %rax
+	movq %rax, %r13			/* since when we spin */
 1:
 	cmpl $CTX_TRAPPED, HDR_STATE(%r12)
 	jne .Lgo
-	subl $1, %ecx
-	jbe .Lsleep
 	pause
+	rdtsc
+	shlq $32, %rdx
+	orq %rdx, %rax
+	subq %r13, %rax
 	/* The kernel may take the time to spin back at any moment. */
-	cmpl %ecx, HDR_SPIN(%r12)
-	jae 1b
+	movl HDR_SPIN(%r12), %ecx
+	cmpq %rcx, %rax
+	jb 1b
 .Lsleep:
 	movl $1, %eax
 	xchgl %eax, HDR_STUB_SLEEPS(%r12)
@@ -211,24 +217,16 @@ process_start:
  * page, which no guest thread can write to: it has no descriptor for it.
  */
 mapper_loop:
-	movl $MAPPER_SPIN, %r15d
-1:
 	movl REQ_SEQ(%rbx), %eax
 	cmpl %r12d, %eax
 	jne .Lbatch
-	pause
-	decl %r15d
-	jnz 1b
-.Lmapper_wait:
 	movq %rbx, %rdi
 	xorl %esi, %esi			/* FUTEX_WAIT */
 	movl %r12d, %edx
 	xorl %r10d, %r10d
 	movl $202, %eax
 	syscall
-	movl REQ_SEQ(%rbx), %eax
-	cmpl %r12d, %eax
-	je .Lmapper_wait
+	jmp mapper_loop
 .Lbatch:
 	movl %eax, %r12d
 	movl REQ_COUNT(%rbx), %r14d

@@ -172,6 +172,7 @@ static int systrap_create(const struct platform_options *opt, struct platform **
 	list_init(&st->pool);
 	st->requests.fd = st->answers.fd = st->contexts.fd = -1;
 	calibrate_spin(st);
+	placement_init(st);
 	r = slots_init(&st->requests, "nacre-requests", STUB_REQUEST_SIZE, SLOTS_MAX);
 	if (r == 0)
 		r = slots_init(&st->answers, "nacre-answers", PAGE_SIZE, SLOTS_MAX);
@@ -293,6 +294,7 @@ const struct platform_impl systrap_impl = {
 	.ctx_destroy = context_destroy,
 	.ctx_switch = context_switch,
 	.ctx_interrupt = context_interrupt,
+	.ctx_rest = handover_rest,
 	.ctx_cpu_ns = context_cpu_ns,
 	.xstate_get = frame_xstate_get,
 	.xstate_set = frame_xstate_set,

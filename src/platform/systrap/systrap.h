@@ -43,14 +43,18 @@
 #define STUB_INTERRUPT SIGURG
 
 /* How long waiting for the other side by spinning pays; spin_tsc in ticks. */
-#define SPIN_NS 40000
+#define SPIN_NS 100000
+
+/* placement.c: a thread that is bound to no core; how many cores we can name. */
+#define PLACED_ANYWHERE (-1)
+#define PLACED_CPUS 1024
 
 /* Shared with a stub: guests write it. */
 struct ctx_header {
 	atomic_uint state;         /* CTX_RUN, CTX_TRAPPED, CTX_DEAD */
 	atomic_uint kernel_sleeps; /* wake us when you trap */
 	atomic_uint stub_sleeps;   /* wake the stub when you release it */
-	atomic_uint spin;          /* how long the stub may spin */
+	atomic_uint spin;          /* how long the stub may spin, in TSC ticks */
 	uint64_t fs_base, gs_base;
 	uint32_t signo;
 };
@@ -123,11 +127,14 @@ struct systrap {
 	uint64_t spin_tsc; /* [I] how long spinning pays, in TSC ticks */
 	struct mutex lock;
 	struct mutex slots_lock;
-	struct list spaces;   /* [p] every stub, the zygote not */
-	struct list pool;     /* [p] idle ones, by pool_link */
-	unsigned npool;       /* [p] */
-	struct space *zygote; /* [I] */
-	atomic_uint running;  /* [a] contexts in the guest now */
+	struct list spaces;                 /* [p] every stub, the zygote not */
+	struct list pool;                   /* [p] idle ones, by pool_link */
+	unsigned npool;                     /* [p] */
+	struct space *zygote;               /* [I] */
+	uint64_t cpus[PLACED_CPUS / 64];    /* [I] where the host lets us run */
+	atomic_uint active;                 /* [a] pairs that run, here or there (handover.c) */
+	atomic_uint active_on[PLACED_CPUS]; /* [a] the same, by home */
+	atomic_ullong contended_until;      /* [a] TSC before which nobody spins */
 	struct reaper *reaper;
 	atomic_bool stopping;
 	struct platform_stats stats; /* [a] relaxed increments */
@@ -149,6 +156,7 @@ struct space {
 	struct list contexts;       /* [l] bound and parked */
 	struct list parked;         /* [s] by park_link */
 	unsigned ncontexts, nbound; /* [s] */
+	int mapper_cpu;             /* [s] PLACED_ANYWHERE or the core it is bound to */
 	uint64_t cpu_base_ns;       /* used by earlier owners of the stub */
 };
 
@@ -163,7 +171,13 @@ struct context {
 	struct ctx_header *hdr;
 	atomic_bool in_guest; /* pairs with interrupt, see ctx_switch() */
 	atomic_bool interrupt;
-	uint64_t run_tsc;        /* recent length of guest runs, smoothed */
+	/* The kernel thread's own (handover.c). */
+	bool active;
+	bool is_let_go;
+	int home;     /* the core of its kernel thread */
+	int stub_cpu; /* PLACED_ANYWHERE, or what the stub's thread is bound to */
+	unsigned long_runs, spins;
+	long preempted;
 	atomic_ullong cpu_tsc;   /* time in the guest, all finished runs */
 	atomic_ullong run_start; /* TSC when the present run began; 0: none */
 };
@@ -243,6 +257,25 @@ void context_switch(struct platform_ctx *ctx, struct guest_regs *regs, struct pl
 void context_interrupt(struct platform_ctx *ctx);
 uint64_t context_cpu_ns(struct platform_ctx *ctx);
 void context_free(struct context *c); /* its stub is dead */
+
+/* ---- placement.c ---- */
+void placement_init(struct systrap *st);
+/* The pair becomes active, with a home; it rests. */
+void placement_begin(struct systrap *st, struct context *c);
+void placement_end(struct systrap *st, struct context *c);
+/* Before the hand-over: our thread to its home; the stub's too, unless apart. */
+void placement_bind(struct systrap *st, struct context *c, bool stub_apart);
+/* Our thread is not bound until the next hand-over: the host finds it a core. */
+void placement_let_go(struct systrap *st, struct context *c);
+/* => as.lock. Before the mapper is woken. */
+void placement_mapper_locked(struct systrap *st, struct space *s);
+
+/* ---- handover.c ---- */
+/* Lets the stub run until it traps or dies. */
+void handover(struct systrap *st, struct space *s, struct context *c);
+/* The pair is active from now on. */
+void handover_begin(struct systrap *st, struct context *c);
+void handover_rest(struct platform_ctx *ctx);
 
 /* ---- frame.c ---- */
 /* Finds the shape in the first context. */

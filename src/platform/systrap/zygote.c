@@ -8,6 +8,7 @@
  * the stub region with plain C and raw calls, and jumps into the stub text,
  * which unmaps everything else.
  */
+#include <linux/capability.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <linux/prctl.h>
@@ -103,11 +104,17 @@ IN_CHILD static void child_main(const struct child_plan *plan)
 {
 	uint64_t region = plan->region, all = ~(uint64_t)0, end = region + STUB_REGION_SIZE;
 	uint64_t req = region + STUB_REQUEST, ans = region + STUB_ANSWER;
+	struct __user_cap_header_struct caps = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps_none[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	rawcall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, 8, 0, 0);
 	rawcall3(SYS_setsid, 0, 0, 0);
 	rawcall6(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	if (rawcall6(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0)
+		child_die();
+	/* A stub needs no capability, and must not have more than the kernel
+	 * process will, which else could not bind it to a core. */
+	if (rawcall3(SYS_capset, (long)&caps, (long)caps_none, 0) != 0)
 		child_die();
 	/* The host would write to it after it is unmapped. */
 	if (plan->rseq)
