@@ -241,6 +241,7 @@ int loader_load(struct mm *mm, struct loader_image *image, const struct loader_r
 	if (err)
 		return err;
 	mm_set_layout(mm, &layout);
+	(void)mm_install(mm); /* what fails here will fault */
 	out->entry = image->interp_file ? interp.entry : program.entry;
 	set_comm(out->comm, req->filename);
 	file_get(image->file);

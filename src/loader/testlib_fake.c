@@ -366,6 +366,11 @@ int mm_map(struct mm *mm UNUSED, const struct mm_map_args *a, gva_t *out)
 	return 0;
 }
 
+int mm_install(struct mm *mm UNUSED)
+{
+	return 0;
+}
+
 int mm_unmap(struct mm *mm UNUSED, gva_t addr, uint64_t size)
 {
 	if (fails())

@@ -92,6 +92,8 @@ static int fault_vma(struct mm *mm, struct vma *v, gva_t start, gva_t end, int a
 		return batch_end(&b);
 	}
 	err = fill(&b, v, start, end, access, flags);
+	if (flags & FILL_TRAP)
+		map_deferred(&b);
 	mapped = batch_end(&b);
 	return err ? err : mapped;
 }
@@ -136,6 +138,15 @@ int mm_fault(struct mm *mm, gva_t addr, int access, int *code)
 	gva_t page = page_down(addr);
 
 	return fault_in(mm, page, page + PAGE_SIZE, access, FILL_MAP | FILL_TRAP, code);
+}
+
+int mm_install(struct mm *mm)
+{
+	struct batch b;
+
+	batch_begin(&b, mm);
+	map_deferred(&b);
+	return batch_end(&b);
 }
 
 /* Pages are not only mapped, they hold memory. => map_lock */

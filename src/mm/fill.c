@@ -17,6 +17,10 @@
  *
  * Mapping comes last, so that pages which copy-on-write replaces in the same
  * walk never reach the platform.
+ *
+ * New memory is filled at once but mapped at the next fault, with all that has come
+ * by then, in one batch: a program maps a library in five calls, and much memory is
+ * gone again or written by read() only, before it is touched.
  */
 #include "mm/internal.h"
 
@@ -216,22 +220,52 @@ int fill(struct batch *b, struct vma *v, gva_t start, gva_t end, int access, uns
 	return err;
 }
 
+void map_deferred(struct batch *b)
+{
+	struct mm *mm = b->mm;
+
+	for (unsigned i = 0; i < mm->ndeferred; i++)
+		map_range(b, mm->deferred[i].start, mm->deferred[i].end);
+	mm->ndeferred = 0;
+}
+
+void map_later(struct batch *b, gva_t start, gva_t end)
+{
+	struct mm *mm = b->mm;
+	struct defer_range *last = mm->ndeferred ? &mm->deferred[mm->ndeferred - 1] : NULL;
+
+	if (last && start <= last->end && end >= last->start) {
+		last->start = MIN(last->start, start);
+		last->end = MAX(last->end, end);
+		return;
+	}
+	if (mm->ndeferred == DEFERRED_MAX)
+		map_deferred(b);
+	mm->deferred[mm->ndeferred++] = (struct defer_range){ start, end };
+}
+
 void fill_eagerly(struct batch *b, struct vma *v, gva_t start, gva_t end, unsigned flags)
 {
 	uint64_t size = end - start;
 	gva_t first = start + PAGE_SIZE;
-	int err;
+	int err = 0;
 
 	if (!v->prot)
 		return;
+	/* A batch that takes something away cannot wait, and what replaces it goes
+	 * with it. */
+	if (b->populate || b->takes)
+		flags |= FILL_MAP;
 	if (!v->mappable) {
 		/* Large ones may stay empty for ever: piece by piece. */
 		if (size <= EXTENT_MAX)
-			err = fill(b, v, start, end, MAP_R, flags | FILL_MAP);
+			err = fill(b, v, start, end, MAP_R, flags);
 	} else if ((v->flags & VMA_SHARED) || !(v->prot & MAP_W) || size > COPY_AT_MAP_MAX) {
-		err = fill(b, v, start, first, MAP_R, flags | FILL_MAP);
+		err = fill(b, v, start, first, MAP_R, flags);
 	} else {
-		err = fill(b, v, start, end, MAP_W, flags | FILL_MAP | FILL_WHOLE);
+		err = fill(b, v, start, end, MAP_W, flags | FILL_WHOLE);
 	}
 	(void)err; /* the guest's own access will meet it again */
+	if (!(flags & FILL_MAP))
+		map_later(b, start, end);
 }

@@ -95,6 +95,12 @@ struct growth {
 };
 #define GROWTHS 4
 
+/* Memory that the guest has got and not touched yet (fill.c). */
+struct defer_range {
+	gva_t start, end;
+};
+#define DEFERRED_MAX 16
+
 struct mm_books {
 	uint64_t locked, data, stack, text;
 };
@@ -119,13 +125,15 @@ struct mm {
 	_Atomic uint64_t peak_rss;   /* [a] */
 
 	struct rwlock active_lock;
-	struct ivmap pmas;              /* [p] */
-	struct growth growths[GROWTHS]; /* [p] */
-	unsigned growth_turn;           /* [p] */
-	gva_t hot[HOT_WINDOWS];         /* [p] where copy-on-write was last broken */
-	unsigned hot_turn;              /* [p] */
-	struct list spare_pmas;         /* [p] for splits that must not fail */
-	unsigned nspares;               /* [p] */
+	struct ivmap pmas;                         /* [p] */
+	struct growth growths[GROWTHS];            /* [p] */
+	unsigned growth_turn;                      /* [p] */
+	gva_t hot[HOT_WINDOWS];                    /* [p] where copy-on-write was last broken */
+	unsigned hot_turn;                         /* [p] */
+	struct defer_range deferred[DEFERRED_MAX]; /* [p] filled, but not mapped yet */
+	unsigned ndeferred;                        /* [p] */
+	struct list spare_pmas;                    /* [p] for splits that must not fail */
+	unsigned nspares;                          /* [p] */
 };
 
 static inline struct vma *vma_of(struct ivnode *n)
@@ -324,8 +332,13 @@ void extent_forget(struct mm *mm);
  * -ENXIO: past the end of the file (SIGBUS); -ENOMEM. */
 int fill(struct batch *b, struct vma *v, gva_t start, gva_t end, int access, unsigned flags)
 	MUST_CHECK;
-/* What can be had without a fault when v was just made (or made accessible). */
+/* What can be had without asking anybody when v was just made (or made accessible):
+ * filled now, mapped at the next fault. */
 void fill_eagerly(struct batch *b, struct vma *v, gva_t start, gva_t end, unsigned flags);
+/* What is in [start, end) by then is mapped at the next fault. */
+void map_later(struct batch *b, gva_t start, gva_t end);
+/* Maps all that was deferred. */
+void map_deferred(struct batch *b);
 /* p, which must not be written yet, becomes writable at addr. */
 int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags) MUST_CHECK;
 void cow_remember(struct mm *mm, gva_t addr);

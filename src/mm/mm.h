@@ -136,6 +136,9 @@ uint64_t mm_shmem_resident(struct mappable *m);
 
 /* ---- faults ---- */
 
+/* New memory is mapped for the guest when it first touches some: this does it now.
+ * For exec, whose program touches it at once. -ENOMEM: some of it will fault. */
+int mm_install(struct mm *mm);
 /* The guest touched addr (access: one MAP_* bit) and trapped. 0: mapped, run
  * it again. -EFAULT: SIGSEGV (*code: SEGV_MAPERR or SEGV_ACCERR). -EBUS is
  * spelled -ENXIO: SIGBUS, BUS_ADRERR. -ENOMEM: guest OOM kill.

@@ -16,11 +16,15 @@
 
 static void protect_pmas(struct batch *b, const struct vma *v, gva_t start, gva_t end)
 {
+	bool later = false;
+
 	for (struct pma *p = pma_from(b->mm, start); p && p->node.start < end; p = pma_next(p)) {
 		ASSERT(p->node.start >= start && p->node.end <= end);
 		pma_set_prot(b, p, pma_effective(v->prot, p));
-		pma_map(b, p);
+		later |= p->prot && !p->is_mapped;
 	}
+	if (later)
+		map_later(b, start, end);
 }
 
 /* New access to private anonymous memory: filled at once, as mmap() would. A

@@ -68,6 +68,7 @@ static gva_t map(gva_t addr, uint64_t size, int prot, unsigned flags)
 
 	assert_int_equal(try_map(addr, size, prot, flags, &out), 0);
 	mm_check(mm);
+	(void)mm_install(mm);
 	return out;
 }
 
@@ -96,6 +97,7 @@ static gva_t map_file(gva_t addr, uint64_t size, int prot, unsigned flags, uint6
 
 	assert_int_equal(try_map_file(addr, size, prot, flags, offset, &out), 0);
 	mm_check(mm);
+	(void)mm_install(mm);
 	return out;
 }
 
@@ -176,6 +178,25 @@ static void a_new_mapping_is_one_lazy_batch(void **state UNUSED)
 	mm_user_del(mm);
 }
 
+static void new_memory_is_mapped_when_some_is_touched(void **state UNUSED)
+{
+	uint64_t batches = fake_batches;
+	gva_t a, b, c;
+
+	assert_int_equal(try_map(0, MIB, RW, ANON, &a), 0);
+	assert_int_equal(try_map(0, MIB, PROT_READ, ANON, &b), 0);
+	assert_int_equal(try_map(0, MIB, RW, ANON, &c), 0);
+	assert_int_equal(mm_protect(mm, c, P, PROT_READ), 0);
+	assert_int_equal(mm_unmap(mm, b, MIB), 0);
+	assert_int_equal(fake_batches, batches);
+	assert_int_equal(assert_writes(mm, a, 1), 1);
+	assert_int_equal(assert_writes(mm, c + P, 1), 0);
+	assert_int_equal(fake_write(mm, c, 1).code, SEGV_ACCERR);
+	assert_segv(b, SEGV_MAPERR);
+	assert_int_equal(fake_batches - batches, 1);
+	mm_check(mm);
+}
+
 static void replacing_a_mapping_is_one_operation(void **state UNUSED)
 {
 	gva_t a = map_anon(MIB);
@@ -193,7 +214,9 @@ static void nothing_is_mapped_for_no_access(void **state UNUSED)
 	assert_int_equal(fake_ops, ops);
 	assert_segv(a, SEGV_ACCERR);
 	assert_int_equal(mm_protect(mm, a, MIB, RW), 0);
-	assert_int_equal(assert_writes(mm, a + MIB - 1, 1), 0);
+	assert_int_equal(fake_ops, ops);
+	assert_int_equal(assert_writes(mm, a + MIB - 1, 1), 1);
+	assert_int_equal(assert_writes(mm, a, 1), 0);
 	assert_segv(a + MIB, SEGV_ACCERR);
 }
 
@@ -384,7 +407,8 @@ static void arenas_grow_in_one_extent(void **state UNUSED)
 	batches = fake_batches;
 	for (uint64_t at = 33 * P; at < 2 * MIB; at += P)
 		assert_int_equal(mm_protect(mm, a + at, P, RW), 0);
-	assert_int_equal(fake_batches - batches, 2 * MIB / P - 33);
+	assert_int_equal(mm_install(mm), 0);
+	assert_int_equal(fake_batches - batches, 1);
 	mm_check(mm);
 	/* One mapping of the host's: unmapped by one operation. */
 	batches = fake_ops;
@@ -600,7 +624,7 @@ static void mremap_moves_without_copying(void **state UNUSED)
 	/* In place where there is room. */
 	assert_int_equal(mm_remap(mm, out, P, 3 * P, 0, 0, &a), 0);
 	assert_int_equal(a, out);
-	assert_int_equal(assert_writes(mm, out + 2 * P, 1), 0);
+	assert_int_equal(assert_writes(mm, out + 2 * P, 1), 1);
 }
 
 static void mremap_to_a_fixed_place_replaces(void **state UNUSED)
@@ -789,7 +813,7 @@ static void the_break_moves(void **state UNUSED)
 	mm_set_brk_start(mm, b);
 	assert_int_equal(mm_brk(mm, 0), b);
 	assert_int_equal(mm_brk(mm, b + 100), b + 100);
-	assert_int_equal(assert_writes(mm, b + 99, 1), 0);
+	assert_int_equal(assert_writes(mm, b + 99, 1), 1);
 	for (int i = 1; i < 100; i++)
 		assert_int_equal(mm_brk(mm, b + (gva_t)i * 33 * P), b + (gva_t)i * 33 * P);
 	mm_check(mm);
@@ -879,8 +903,12 @@ static void a_platform_that_cannot_map_is_no_memory(void **state UNUSED)
 	gva_t a = map(BASE, 4 * P, RW, ANON | MAP_FIXED), out;
 
 	fake_fail_in = 1;
-	assert_int_equal(try_map(0, P, RW, ANON, &out), -ENOMEM);
-	assert_int_equal(count_vmas(), 1);
+	assert_int_equal(try_map(BASE, P, PROT_READ, ANON | MAP_FIXED, &out), -ENOMEM);
+	assert_segv(BASE, SEGV_MAPERR);
+	fake_fail_in = 1;
+	assert_int_equal(try_map(BASE, P, RW, ANON | MAP_FIXED, &out), 0);
+	assert_int_equal(fake_write(mm, BASE, 1).signo, SIGKILL);
+	assert_int_equal(fake_write(mm, BASE, 1).signo, 0);
 	mm_check(mm);
 	/* Copy-on-write that cannot be mapped loses no page and gives none away. */
 	assert_writes(mm, a, 1);
@@ -954,6 +982,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(anonymous_memory_costs_no_trap),
 		TEST(a_new_mapping_is_one_lazy_batch),
+		TEST(new_memory_is_mapped_when_some_is_touched),
 		TEST(replacing_a_mapping_is_one_operation),
 		TEST(nothing_is_mapped_for_no_access),
 		TEST(mmap_refuses_what_linux_refuses),

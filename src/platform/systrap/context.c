@@ -46,7 +46,7 @@ static int clone_thread_locked(struct space *s, struct context *c)
 	s->ans->tid = 0;
 	atomic_store(&c->hdr->kernel_sleeps, 1);
 	atomic_store(&c->hdr->spin, 0);
-	r = mapper_post_locked(s, ops, ARRAY_SIZE(ops), false);
+	r = mapper_post_locked(s, ops, ARRAY_SIZE(ops), NULL);
 	if (r < 0)
 		return r;
 	c->tid = READ_ONCE(s->ans->tid);

@@ -60,18 +60,21 @@ static bool may_spin(const struct systrap *st)
 }
 
 /* A thread that spins and is preempted again and again takes a core from others
- * that need it, often from the very thread that it waits for. Switches to our own
- * threads, when we sleep or wake a mapper, do not count: then it begins anew. */
-static void check_preemption(struct systrap *st, struct context *c)
+ * that need it, often from the very thread that it waits for. Our own threads
+ * preempt us too, when we wake them: with a sleep or a mapper's batch in between,
+ * the count begins anew. */
+static void check_preemption(struct systrap *st, struct space *s, struct context *c)
 {
 	struct rusage ru;
+	bool undisturbed = c->batches == READ_ONCE(s->seq);
 
-	if (c->spins++ % PREEMPT_CHECK || host_getrusage(RUSAGE_THREAD, &ru) < 0)
+	c->batches = READ_ONCE(s->seq);
+	c->spins = undisturbed ? c->spins + 1 : 0;
+	if (c->spins % PREEMPT_CHECK || host_getrusage(RUSAGE_THREAD, &ru) < 0)
 		return;
-	if (c->spins > 1 && ru.ru_nivcsw - c->preempted > PREEMPT_MAX) {
+	if (c->spins && ru.ru_nivcsw - c->preempted > PREEMPT_MAX) {
 		atomic_store(&st->contended_until, rdtsc() + st->spin_tsc * CONTENDED_SPINS);
 		placement_let_go(st, c);
-		c->spins = 0;
 	}
 	c->preempted = ru.ru_nivcsw;
 }
@@ -123,13 +126,13 @@ static void release(struct systrap *st, struct context *c)
 }
 
 /* Returns true when the trap was seen while spinning. */
-static bool spin_for_trap(struct systrap *st, struct context *c)
+static bool spin_for_trap(struct systrap *st, struct space *s, struct context *c)
 {
 	uint64_t start = rdtsc();
 
 	if (!may_spin(st) || !expects_short_run(c))
 		return false;
-	check_preemption(st, c);
+	check_preemption(st, s, c);
 	do {
 		for (int i = 0; i < 20; i++) {
 			if (atomic_load_explicit(&c->hdr->state, memory_order_acquire) != CTX_RUN)
@@ -172,11 +175,11 @@ void handover(struct systrap *st, struct space *s, struct context *c)
 
 	release(st, c);
 	atomic_store_explicit(&c->run_start, start, memory_order_relaxed);
-	if (spin_for_trap(st, c)) {
+	if (spin_for_trap(st, s, c)) {
 		STAT_INC(st, spins_won);
 	} else {
 		STAT_INC(st, sleeps);
-		c->spins = 0;
+		c->batches = UINT32_MAX;
 		sleep_for_trap(s, c);
 	}
 	ran = rdtsc() - start;

@@ -91,7 +91,7 @@ static int zygote_clone_locked(struct systrap *st, struct space *s)
 	z->req->child_request = (uint64_t)s->slot * STUB_REQUEST_SIZE;
 	z->req->child_answer = (uint64_t)s->slot * PAGE_SIZE;
 	z->ans->tid = 0;
-	r = mapper_post_locked(z, &op, 1, false);
+	r = mapper_post_locked(z, &op, 1, NULL);
 	if (r < 0)
 		return r;
 	s->pid = READ_ONCE(z->ans->tid);
@@ -169,7 +169,8 @@ int space_clear(struct platform_as *as)
 	int r;
 
 	mutex_lock(&s->lock);
-	r = mapper_post_locked(s, &op, 1, false);
+	mapper_forget_locked(s);
+	r = mapper_post_locked(s, &op, 1, NULL);
 	mutex_unlock(&s->lock);
 	if (r < 0 && r != -ESRCH) {
 		space_kill(as);

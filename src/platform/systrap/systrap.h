@@ -149,7 +149,7 @@ struct space {
 	struct answer_page *ans;
 	struct mutex lock;
 	uint32_t seq;               /* [s] last posted */
-	bool lazy_pending;          /* [s] posted and not waited for */
+	atomic_uint nqueued;        /* [s] lazy operations in req->ops, not posted */
 	atomic_bool dead;           /* set by the reaper */
 	atomic_uint dead_word;      /* futex for who waits for the death */
 	atomic_bool killed;         /* a SIGKILL is on its way */
@@ -177,6 +177,7 @@ struct context {
 	int home;     /* the core of its kernel thread */
 	int stub_cpu; /* PLACED_ANYWHERE, or what the stub's thread is bound to */
 	unsigned long_runs, spins;
+	uint32_t batches; /* space.seq at the last spin */
 	long preempted;
 	atomic_ullong cpu_tsc;   /* time in the guest, all finished runs */
 	atomic_ullong run_start; /* TSC when the present run began; 0: none */
@@ -231,12 +232,14 @@ size_t filter_mapper(struct sock_filter *f, size_t max, uint64_t region, int req
 int zygote_start(struct systrap *st) MUST_CHECK;
 
 /* ---- mapper.c ---- */
-/* => as.lock. Posts ops (count <= REQ_OPS_MAX) and, unless lazy, waits. */
-int mapper_post_locked(struct space *s, const struct request_op *ops, unsigned count, bool lazy)
-	MUST_CHECK;
-int mapper_wait_locked(struct space *s) MUST_CHECK;
+/* => as.lock. Carries out what is queued and then ops (count <= REQ_OPS_MAX). Of
+ * the first that fails: its error, its index in *failed (which may be NULL). */
+int mapper_post_locked(struct space *s, const struct request_op *ops, unsigned count,
+		       unsigned *failed) MUST_CHECK;
+/* => as.lock. What is queued need not be done: all is unmapped next. */
+void mapper_forget_locked(struct space *s);
 int space_apply(struct platform_as *as, const struct platform_op *ops, size_t count, bool lazy);
-/* Before entering the guest: lazy batches are done. */
+/* Before entering the guest: what is queued gets done. */
 int mapper_settle(struct space *s) MUST_CHECK;
 
 /* ---- space.c ---- */

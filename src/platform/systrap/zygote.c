@@ -300,7 +300,7 @@ int zygote_start(struct systrap *st)
 		goto out_unmap;
 	/* An empty batch: when it is done, the zygote is a mapper. */
 	mutex_lock(&z->lock);
-	r = mapper_post_locked(z, NULL, 0, false);
+	r = mapper_post_locked(z, NULL, 0, NULL);
 	mutex_unlock(&z->lock);
 	if (r == 0 && z->ans->tid == 1) {
 		st->has_vdso = true;
