@@ -352,6 +352,56 @@ void ivmap_resize(struct ivmap *m, struct ivnode *n, uint64_t start, uint64_t en
 	check_around(m, n);
 }
 
+/* ---- by what a segment means ---- */
+
+static int split_at(struct ivmap *m, const struct ivmap_ops *ops, uint64_t at)
+{
+	struct ivnode *n = ivmap_find(m, at), *back;
+
+	if (!n || n->start == at)
+		return 0;
+	back = ops->split(m, n, at);
+	if (!back)
+		return -ENOMEM;
+	ivmap_split(m, n, at, back);
+	return 0;
+}
+
+int ivmap_isolate(struct ivmap *m, const struct ivmap_ops *ops, uint64_t start, uint64_t end)
+{
+	int err = split_at(m, ops, start);
+
+	return err ? err : split_at(m, ops, end);
+}
+
+void ivmap_join(struct ivmap *m, const struct ivmap_ops *ops, uint64_t start, uint64_t end)
+{
+	struct ivnode *n = ivmap_lower_bound(m, start ? start - 1 : 0);
+	struct ivnode *next = n ? ivmap_next(n) : NULL;
+
+	while (next && next->start <= end) {
+		if (next->start == n->end && ops->are_alike(n, next)) {
+			ivmap_merge(m, n, next);
+			ops->free(m, next);
+		} else {
+			n = next;
+		}
+		next = ivmap_next(n);
+	}
+}
+
+struct ivnode *ivmap_walk(const struct ivmap *m, uint64_t *pos, uint64_t end)
+{
+	struct ivnode *n = *pos < end ? ivmap_lower_bound(m, *pos) : NULL;
+
+	if (!n || n->start >= end)
+		return NULL;
+	*pos = n->end;
+	return n;
+}
+
+/* ---- room ---- */
+
 /*
  * A search for room: `size` bytes at a multiple of align inside [lo, hi). Only
  * subtrees with a large enough hole are entered, so that it is O(log n) unless

@@ -1,35 +1,38 @@
 /*
  * The interval map against the simplest thing that could be right: an array
- * that says for each address which segment holds it.
+ * that says for each address which segment holds it. Segments have a colour:
+ * those of the same colour may be joined.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <cmocka.h>
 
-#include "base/hash.h"
 #include "base/ivmap.h"
+#include "base/testlib_random.h"
 
 #define SPACE 512u
 #define NODES 256u
 #define NOBODY (-1)
 
+#define COLOURS 3u
+
 struct world {
 	struct ivmap map;
 	struct ivnode nodes[NODES];
 	bool is_used[NODES];
+	unsigned colour[NODES];
 	int owner[SPACE]; /* the model */
-	uint64_t random;
+	struct test_random random;
 	unsigned max_len;
+	unsigned refuse; /* the nth split from now gets no object; 0: none */
 };
 
 static unsigned pick(struct world *w, unsigned below)
 {
-	w->random += 0x9e3779b97f4a7c15ull;
-	return (unsigned)(hash_u64(w->random) >> 32) % below;
+	return test_pick(&w->random, below);
 }
 
 static int index_of(const struct world *w, const struct ivnode *n)
@@ -79,6 +82,7 @@ static void do_insert(struct world *w)
 	assert_int_equal(ivmap_insert(&w->map, n), is_free ? 0 : -EEXIST);
 	if (is_free) {
 		w->is_used[index_of(w, n)] = true;
+		w->colour[index_of(w, n)] = pick(w, COLOURS);
 		model_set(w, n->start, n->end, index_of(w, n));
 	}
 }
@@ -102,6 +106,7 @@ static void do_split(struct world *w)
 		return;
 	ivmap_split(&w->map, n, n->start + 1 + pick(w, (unsigned)(n->end - n->start - 1)), back);
 	w->is_used[index_of(w, back)] = true;
+	w->colour[index_of(w, back)] = w->colour[index_of(w, n)];
 	model_set(w, back->start, back->end, index_of(w, back));
 }
 
@@ -132,6 +137,112 @@ static void do_resize(struct world *w)
 	model_set(w, n->start, n->end, NOBODY);
 	ivmap_resize(&w->map, n, start, end);
 	model_set(w, start, end, index_of(w, n));
+}
+
+/* ---- by colour ---- */
+
+static struct ivnode *colour_split(struct ivmap *m, const struct ivnode *n, uint64_t at)
+{
+	struct world *w = container_of(m, struct world, map);
+	struct ivnode *back = spare_node(w);
+
+	if (!back || (w->refuse && --w->refuse == 0))
+		return NULL;
+	w->is_used[index_of(w, back)] = true;
+	w->colour[index_of(w, back)] = w->colour[index_of(w, n)];
+	model_set(w, at, n->end, index_of(w, back));
+	return back;
+}
+
+static bool colour_alike(const struct ivnode *n, const struct ivnode *next);
+
+static void colour_free(struct ivmap *m, struct ivnode *next)
+{
+	struct world *w = container_of(m, struct world, map);
+
+	ASSERT(w->is_used[index_of(w, next)]);
+	w->is_used[index_of(w, next)] = false;
+}
+
+static const struct ivmap_ops colour_ops = { colour_split, colour_alike, colour_free };
+static struct world *the_world;
+
+static bool colour_alike(const struct ivnode *n, const struct ivnode *next)
+{
+	ASSERT(n->end == next->start);
+	return the_world->colour[index_of(the_world, n)] ==
+	       the_world->colour[index_of(the_world, next)];
+}
+
+static void do_isolate(struct world *w)
+{
+	uint64_t start = pick(w, SPACE), end = start + pick(w, SPACE - (unsigned)start);
+	int err;
+
+	w->refuse = pick(w, 8) ? 0 : 1 + pick(w, 2);
+	err = ivmap_isolate(&w->map, &colour_ops, start, end);
+	w->refuse = 0;
+	if (err) {
+		assert_int_equal(err, -ENOMEM);
+		return;
+	}
+	assert_true(start == 0 || w->owner[start] == NOBODY ||
+		    w->owner[start] != w->owner[start - 1]);
+	assert_true(end == 0 || w->owner[end] == NOBODY || w->owner[end] != w->owner[end - 1]);
+}
+
+/* In the model: an address belongs to the same segment as the one before it, if
+ * both are owned by the same colour and the border between them lies in reach. */
+static void do_join(struct world *w)
+{
+	uint64_t start = pick(w, SPACE), end = start + pick(w, SPACE - (unsigned)start);
+
+	ivmap_join(&w->map, &colour_ops, start, end);
+	for (uint64_t at = 1; at < SPACE; at++) {
+		int a = w->owner[at - 1], b = w->owner[at];
+
+		if (at < start || at > end || a == NOBODY || b == NOBODY || a == b ||
+		    w->colour[a] != w->colour[b])
+			continue;
+		for (uint64_t i = at; i < SPACE && w->owner[i] == b; i++)
+			w->owner[i] = a;
+	}
+}
+
+/* A walk that removes, cuts and inserts where it stands still sees every
+ * address of the range that is owned when it comes by, once. */
+static void do_walk(struct world *w)
+{
+	uint64_t pos = pick(w, SPACE), end = pos + pick(w, SPACE - (unsigned)pos), seen = pos;
+	struct ivnode *n, *back;
+
+	while ((n = ivmap_walk(&w->map, &pos, end))) {
+		assert_true(n->start < end && n->end > seen && pos == n->end);
+		assert_true(n->start <= seen || model_is_gap(w, seen, n->start));
+		seen = n->end;
+		back = spare_node(w);
+		switch (pick(w, 6)) {
+		case 0:
+			model_set(w, n->start, n->end, NOBODY);
+			w->is_used[index_of(w, n)] = false;
+			ivmap_remove(&w->map, n);
+			break;
+		case 1:
+			if (!back || n->end - n->start < 2)
+				break;
+			w->is_used[index_of(w, back)] = true;
+			w->colour[index_of(w, back)] = w->colour[index_of(w, n)];
+			ivmap_split(&w->map, n, n->start + 1, back);
+			model_set(w, back->start, back->end, index_of(w, back));
+			break;
+		case 2:
+			do_insert(w);
+			break;
+		default:
+			break;
+		}
+	}
+	assert_true(seen >= end || model_is_gap(w, seen, end));
 }
 
 static void check_lookups(struct world *w)
@@ -196,27 +307,32 @@ static void check_walk(struct world *w)
 static void step(struct world *w)
 {
 	static void (*const ops[])(struct world *) = {
-		do_insert, do_insert, do_insert,     do_remove,     do_split,
-		do_merge,  do_resize, check_lookups, check_lookups, check_room,
+		do_insert,     do_insert,     do_insert,     do_insert,     do_insert,
+		do_insert,     do_remove,     do_remove,     do_split,      do_split,
+		do_merge,      do_merge,      do_resize,     do_isolate,    do_walk,
+		check_lookups, check_lookups, check_lookups, check_lookups, check_room,
 	};
 
 	ops[pick(w, ARRAY_SIZE(ops))](w);
+	if (pick(w, 64) == 0)
+		do_join(w);
+	if (pick(w, 256) == 0)
+		check_walk(w);
 }
 
-static void run_world(uint64_t seed, unsigned max_len, unsigned steps)
+static void run_world(const char *name, unsigned max_len, uint64_t ops)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
+	the_world = w;
 	ivmap_init(&w->map);
 	model_set(w, 0, SPACE, NOBODY);
-	w->random = seed;
+	test_random_init(&w->random, name, ops);
 	w->max_len = max_len;
-	for (unsigned i = 0; i < steps; i++) {
+	while (test_random_goes_on(&w->random))
 		step(w);
-		if (i % 64 == 0)
-			check_walk(w);
-	}
+	check_walk(w);
 	while (w->map.count > 0)
 		do_remove(w);
 	assert_null(w->map.root);
@@ -224,34 +340,26 @@ static void run_world(uint64_t seed, unsigned max_len, unsigned steps)
 	free(w);
 }
 
-static uint64_t seed_from_environment(void)
+static void many_segments_agree_with_an_array(void **state UNUSED)
 {
-	const char *text = getenv("SEED");
-	struct timespec now;
-
-	if (text)
-		return strtoull(text, NULL, 0);
-	clock_gettime(CLOCK_REALTIME, &now);
-	return hash_u64((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	run_world("ivmap, many segments", 3, 3000000);
 }
 
-static void random_changes_agree_with_an_array(void **state)
+static void few_segments_agree_with_an_array(void **state UNUSED)
 {
-	uint64_t seed = seed_from_environment();
-
-	(void)state;
-	printf("ivmap: SEED=%#llx\n", (unsigned long long)seed);
-	run_world(seed, 3, 100000); /* many segments */
-	run_world(seed + 1, 12, 100000);
-	run_world(seed + 2, 60, 50000); /* few segments, much refused */
+	run_world("ivmap, few segments", 12, 2000000);
 }
 
-static void empty_map_is_all_room(void **state)
+static void long_segments_agree_with_an_array(void **state UNUSED)
+{
+	run_world("ivmap, much refused", 60, 1000000);
+}
+
+static void empty_map_is_all_room(void **state UNUSED)
 {
 	struct ivmap m = IVMAP_INIT;
 	uint64_t at;
 
-	(void)state;
 	assert_null(ivmap_find(&m, 0));
 	assert_null(ivmap_first(&m));
 	assert_null(ivmap_last(&m));
@@ -264,25 +372,99 @@ static void empty_map_is_all_room(void **state)
 	assert_int_equal(ivmap_gap_up(&m, UINT64_MAX - 5, UINT64_MAX, 16, 16, &at), -ENOMEM);
 }
 
-static void tree_of_many_stays_shallow(void **state)
+/* ---- many ---- */
+
+#ifdef NACRE_SANITIZED
+#define MANY 100000u
+#else
+#define MANY 1000000u
+#endif
+
+/* The height that an AVL tree of n nodes has at most: 1.44 log2(n + 2). */
+static unsigned height_bound(uint64_t n)
 {
-	enum { COUNT = 100000 };
-	struct ivnode *nodes = calloc(COUNT, sizeof(*nodes));
+	unsigned bits = 64 - (unsigned)__builtin_clzll(n + 2);
+
+	return bits * 144 / 100 + 1;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Every segment of size 1 at an even address below 2 * count, in an order that
+ * jumps about; every step is odd, so it visits each once (count is 2^k). */
+static uint64_t nth_start(uint64_t i, uint64_t count)
+{
+	return (i * 0x9e3779b1u % count) * 2;
+}
+
+/* What an operation costs at this size, printed; that it is O(log n) follows
+ * from the height, which is asserted. */
+static void measure(struct ivnode *nodes, uint64_t count)
+{
+	struct ivmap m = IVMAP_INIT;
+	uint64_t t[4], at;
+
+	t[0] = now_ns();
+	for (uint64_t i = 0; i < count; i++) {
+		nodes[i].start = nth_start(i, count);
+		nodes[i].end = nodes[i].start + 1;
+		assert_int_equal(ivmap_insert(&m, &nodes[i]), 0);
+	}
+	assert_true(m.root->height <= height_bound(count));
+	t[1] = now_ns();
+	for (uint64_t i = 0; i < count; i++) {
+		at = nth_start(i * 7, count);
+		assert_int_equal(ivmap_find(&m, at)->start, at);
+		assert_null(ivmap_find(&m, at + 1));
+		assert_int_equal(ivmap_gap_down(&m, 0, at + 2, 1, 1, &at), 0);
+	}
+	t[2] = now_ns();
+	for (uint64_t i = 0; i < count; i += 2)
+		ivmap_remove(&m, &nodes[i]);
+	t[3] = now_ns();
+	ivmap_check(&m);
+	assert_true(m.root->height <= height_bound(count / 2));
+	assert_int_equal(m.count, count / 2);
+	printf("ivmap, %7llu segments: insert %llu ns, find and room %llu ns, remove %llu ns\n",
+	       (unsigned long long)count, (unsigned long long)((t[1] - t[0]) / count),
+	       (unsigned long long)((t[2] - t[1]) / count),
+	       (unsigned long long)((t[3] - t[2]) / (count / 2)));
+}
+
+static void tree_of_many_stays_shallow(void **state UNUSED)
+{
+	struct ivnode *nodes = calloc(MANY, sizeof(*nodes));
+
+	assert_non_null(nodes);
+	for (uint64_t count = 1024; count <= MANY; count *= 8)
+		measure(nodes, count);
+	measure(nodes, (uint64_t)1 << (63 - __builtin_clzll(MANY)));
+	free(nodes);
+}
+
+static void tree_of_a_million_in_order_stays_shallow(void **state UNUSED)
+{
+	struct ivnode *nodes = calloc(MANY, sizeof(*nodes));
 	struct ivmap m = IVMAP_INIT;
 
-	(void)state;
 	assert_non_null(nodes);
-	for (uint64_t i = 0; i < COUNT; i++) {
+	for (uint64_t i = 0; i < MANY; i++) {
 		nodes[i].start = i * 2;
 		nodes[i].end = i * 2 + 1;
 		assert_int_equal(ivmap_insert(&m, &nodes[i]), 0);
 	}
-	assert_in_range(m.root->height, 17, 24);
+	assert_true(m.root->height <= height_bound(MANY));
 	ivmap_check(&m);
-	for (uint64_t i = 0; i < COUNT; i += 2)
+	for (uint64_t i = 0; i < MANY; i += 2)
 		ivmap_remove(&m, &nodes[i]);
 	ivmap_check(&m);
-	assert_int_equal(m.count, COUNT / 2);
+	assert_int_equal(m.count, MANY / 2);
 	assert_int_equal(m.root->gap, 3);
 	free(nodes);
 }
@@ -292,7 +474,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(empty_map_is_all_room),
 		cmocka_unit_test(tree_of_many_stays_shallow),
-		cmocka_unit_test(random_changes_agree_with_an_array),
+		cmocka_unit_test(tree_of_a_million_in_order_stays_shallow),
+		cmocka_unit_test(many_segments_agree_with_an_array),
+		cmocka_unit_test(few_segments_agree_with_an_array),
+		cmocka_unit_test(long_segments_agree_with_an_array),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

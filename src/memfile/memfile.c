@@ -62,10 +62,7 @@ struct range {
 
 static POOL_DEFINE(memfile_range_pool, struct range);
 
-static struct range *range_of(struct ivnode *n)
-{
-	return n ? ivmap_entry(n, struct range, node) : NULL;
-}
+IVMAP_TYPE(ranges, struct range, node);
 
 static uint64_t range_size(const struct range *r)
 {
@@ -195,7 +192,7 @@ void memfile_destroy(struct memfile *mf)
 		return;
 	while ((n = ivmap_first(&mf->ranges))) {
 		ivmap_remove(&mf->ranges, n);
-		pool_free(&memfile_range_pool, range_of(n));
+		pool_free(&memfile_range_pool, ranges_of(n));
 	}
 	list_for_each_safe(r, tmp, &mf->spares, struct range, link)
 		pool_free(&memfile_range_pool, r);
@@ -238,41 +235,48 @@ static struct range *range_take(struct memfile *mf)
 	return r;
 }
 
-/* Makes `at` a boundary between ranges. */
-static void split_locked(struct memfile *mf, uint64_t at)
+static struct ivnode *range_split(struct ivmap *m, const struct ivnode *n, uint64_t at UNUSED)
 {
-	struct range *r = range_of(ivmap_find(&mf->ranges, at)), *back;
+	struct memfile *mf = container_of(m, struct memfile, ranges);
+	const struct range *r = ranges_of(n);
+	struct range *back = range_take(mf);
 
-	if (!r || r->node.start == at)
-		return;
-	back = range_take(mf);
 	back->refs = r->refs;
 	back->kind = r->kind;
 	back->state = r->state;
-	ivmap_split(&mf->ranges, &r->node, at, &back->node);
 	if (back->state == RANGE_DIRTY)
 		list_push_back(&mf->dirty, &back->link);
+	return &back->node;
 }
 
-static bool are_alike(const struct range *a, const struct range *b)
+static bool are_alike(const struct ivnode *n, const struct ivnode *next)
 {
-	return a->node.end == b->node.start && a->state == b->state && a->refs == b->refs &&
+	const struct range *a = ranges_of(n), *b = ranges_of(next);
+
+	return a->state == b->state && a->refs == b->refs &&
 	       (a->kind == b->kind || a->state == RANGE_DIRTY) && a->state != RANGE_PUNCHING;
+}
+
+static void joined(struct ivmap *m UNUSED, struct ivnode *next)
+{
+	list_del(&ranges_of(next)->link);
+	pool_free(&memfile_range_pool, ranges_of(next));
+}
+
+static const struct ivmap_ops range_ops = { range_split, are_alike, joined };
+
+/* Makes both ends borders between ranges. */
+static void isolate_locked(struct memfile *mf, uint64_t start, uint64_t end)
+{
+	int err = ivmap_isolate(&mf->ranges, &range_ops, start, end);
+
+	ASSERT(err == 0);
 }
 
 /* Joins the ranges that meet at `at`, if they are alike. */
 static void join_locked(struct memfile *mf, uint64_t at)
 {
-	struct range *next = range_of(ivmap_find(&mf->ranges, at)), *prev;
-
-	if (!next || next->node.start != at)
-		return;
-	prev = range_of(ivmap_prev(&next->node));
-	if (!prev || !are_alike(prev, next))
-		return;
-	ivmap_merge(&mf->ranges, &prev->node, &next->node);
-	list_del(&next->link);
-	pool_free(&memfile_range_pool, next);
+	ivmap_join(&mf->ranges, &range_ops, at, at);
 }
 
 static int insert_locked(struct memfile *mf, uint64_t at, uint64_t size, enum memfile_kind kind)
@@ -311,7 +315,7 @@ static bool take_scratch_locked(struct memfile *mf, uint64_t size, enum memfile_
 		if (range_size(r) < size)
 			continue;
 		*offset = r->node.start;
-		split_locked(mf, r->node.start + size);
+		isolate_locked(mf, r->node.start, r->node.start + size);
 		list_del(&r->link);
 		r->state = RANGE_LIVE;
 		r->refs = 1;
@@ -373,10 +377,9 @@ void memfile_incref(struct memfile *mf, uint64_t offset, uint64_t size)
 	uint64_t end = offset + size;
 
 	mutex_lock(&mf->lock);
-	split_locked(mf, offset);
-	split_locked(mf, end);
+	isolate_locked(mf, offset, end);
 	for (uint64_t at = offset; at < end;) {
-		struct range *r = range_of(ivmap_find(&mf->ranges, at));
+		struct range *r = ranges_at(&mf->ranges, at);
 
 		ASSERT(r && r->refs > 0 && r->refs < UINT32_MAX);
 		r->refs++;
@@ -447,10 +450,9 @@ void memfile_decref(struct memfile *mf, uint64_t offset, uint64_t size)
 	uint64_t end = offset + size;
 
 	mutex_lock(&mf->lock);
-	split_locked(mf, offset);
-	split_locked(mf, end);
+	isolate_locked(mf, offset, end);
 	for (uint64_t at = offset; at < end;) {
-		struct range *r = range_of(ivmap_find(&mf->ranges, at));
+		struct range *r = ranges_at(&mf->ranges, at);
 
 		ASSERT(r && r->refs > 0);
 		at = r->node.end;
@@ -481,7 +483,7 @@ bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size)
 
 	mutex_lock(&mf->lock);
 	for (uint64_t at = offset; yes && at < offset + size;) {
-		const struct range *r = range_of(ivmap_find(&mf->ranges, at));
+		const struct range *r = ranges_at(&mf->ranges, at);
 
 		ASSERT(r && r->refs > 0);
 		yes = r->refs == 1;
@@ -512,7 +514,7 @@ void memfile_check(struct memfile *mf)
 	mutex_lock(&mf->lock);
 	ivmap_check(&mf->ranges);
 	ivmap_for_each(n, &mf->ranges) {
-		const struct range *r = range_of(n);
+		const struct range *r = ranges_of(n);
 
 		ASSERT((r->refs > 0) == (r->state == RANGE_LIVE));
 		ASSERT(list_empty(&r->link) == (r->state == RANGE_LIVE));

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
-#include "base/hash.h"
+#include "base/testlib_random.h"
 #include "memfile/memfile.h"
 
 #define P PAGE_SIZE
@@ -336,12 +336,11 @@ struct slot {
 	unsigned count;
 };
 
-static uint64_t counter;
+static struct test_random random_state;
 
 static unsigned pick(unsigned below)
 {
-	counter += 0x9e3779b97f4a7c15ull;
-	return (unsigned)(hash_u64(counter) >> 32) % below;
+	return test_pick(&random_state, below);
 }
 
 static void slot_alloc(struct slot *s)
@@ -424,13 +423,11 @@ static bool slot_is_dead(const struct slot *s)
 static void random_references_agree_with_a_table(void **state UNUSED)
 {
 	static struct slot slots[8];
-	const char *seed = getenv("NACRE_TEST_SEED");
 
-	counter = seed ? strtoull(seed, NULL, 0) : 1;
-	printf("seed %llu\n", (unsigned long long)counter);
+	test_random_init(&random_state, "memfile", 1000000);
 	for (unsigned i = 0; i < ARRAY_SIZE(slots); i++)
 		slot_alloc(&slots[i]);
-	for (unsigned i = 0; i < 20000; i++) {
+	while (test_random_goes_on(&random_state)) {
 		struct slot *s = &slots[pick(ARRAY_SIZE(slots))];
 
 		slot_step(s);

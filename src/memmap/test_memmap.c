@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
-#include "base/hash.h"
+#include "base/testlib_random.h"
 #include "memmap/memmap.h"
 
 #define P PAGE_SIZE
@@ -141,12 +141,11 @@ static void no_memory_fails_an_addition_but_no_removal(void **state UNUSED)
 
 #define PAGES 64u
 
-static uint64_t counter;
+static struct test_random random_state;
 
 static unsigned pick(unsigned below)
 {
-	counter += 0x9e3779b97f4a7c15ull;
-	return (unsigned)(hash_u64(counter) >> 32) % below;
+	return test_pick(&random_state, below);
 }
 
 /* mapped[space][page]: mapped at the same offset. */
@@ -184,16 +183,16 @@ static void random_step(struct mapping_set *s)
 
 static void random_mappings_agree_with_a_table(void **state UNUSED)
 {
-	const char *seed = getenv("NACRE_TEST_SEED");
 	struct mapping_set s;
 
-	counter = seed ? strtoull(seed, NULL, 0) : 1;
-	printf("seed %llu\n", (unsigned long long)counter);
+	test_random_init(&random_state, "mapping_set", 3000000);
 	mapping_set_init(&s);
-	for (unsigned i = 0; i < 20000; i++) {
+	while (test_random_goes_on(&random_state)) {
 		random_step(&s);
-		check_against_table(&s);
+		if (pick(16) == 0)
+			check_against_table(&s);
 	}
+	check_against_table(&s);
 	for (unsigned i = 0; i < 2 * PAGES; i++) {
 		if (mapped[i / PAGES][i % PAGES])
 			mapping_set_remove(&s, i / PAGES ? &two : &one, i % PAGES * P, P,

@@ -30,7 +30,7 @@ static bool vma_allows(const struct vma *v, int access, unsigned flags)
 /* The lowest address to which v may grow. */
 static gva_t growth_bound(const struct mm *mm, const struct vma *v)
 {
-	const struct vma *below = vma_of(ivmap_prev(&v->node));
+	const struct vma *below = vmas_prev(v);
 	gva_t bound = mm->lo;
 
 	if (below) {

@@ -136,15 +136,8 @@ struct mm {
 	unsigned nspares;                          /* [p] */
 };
 
-static inline struct vma *vma_of(struct ivnode *n)
-{
-	return n ? ivmap_entry(n, struct vma, node) : NULL;
-}
-
-static inline struct pma *pma_of(struct ivnode *n)
-{
-	return n ? ivmap_entry(n, struct pma, node) : NULL;
-}
+IVMAP_TYPE(vmas, struct vma, node);
+IVMAP_TYPE(pmas, struct pma, node);
 
 /* ---- protections ---- */
 
@@ -170,18 +163,18 @@ static inline bool pma_may_write(const struct pma *p)
 
 static inline struct vma *vma_find(const struct mm *mm, gva_t addr)
 {
-	return vma_of(ivmap_find(&mm->vmas, addr));
+	return vmas_at(&mm->vmas, addr);
 }
 
 /* The first that ends after addr. */
 static inline struct vma *vma_from(const struct mm *mm, gva_t addr)
 {
-	return vma_of(ivmap_lower_bound(&mm->vmas, addr));
+	return vmas_from(&mm->vmas, addr);
 }
 
 static inline struct vma *vma_next(const struct vma *v)
 {
-	return vma_of(ivmap_next(&v->node));
+	return vmas_next(v);
 }
 
 static inline fileoff_t vma_offset(const struct vma *v, gva_t addr)
@@ -263,17 +256,17 @@ void batch_unmap(struct batch *b, gva_t start, gva_t end);
 
 static inline struct pma *pma_find(const struct mm *mm, gva_t addr)
 {
-	return pma_of(ivmap_find(&mm->pmas, addr));
+	return pmas_at(&mm->pmas, addr);
 }
 
 static inline struct pma *pma_from(const struct mm *mm, gva_t addr)
 {
-	return pma_of(ivmap_lower_bound(&mm->pmas, addr));
+	return pmas_from(&mm->pmas, addr);
 }
 
 static inline struct pma *pma_next(const struct pma *p)
 {
-	return pma_of(ivmap_next(&p->node));
+	return pmas_next(p);
 }
 
 static inline uint64_t pma_size(const struct pma *p)

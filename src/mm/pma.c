@@ -216,19 +216,8 @@ void pma_insert(struct mm *mm, struct pma *p)
 	ASSERT(err == 0);
 }
 
-static int split_at(struct mm *mm, gva_t at, bool must)
+static struct ivnode *pma_split(const struct pma *p, struct pma *back, gva_t at)
 {
-	struct pma *p = pma_find(mm, at), *back;
-
-	if (!p || p->node.start == at)
-		return 0;
-	if (!must && mm->pmas.count >= PMA_COUNT_MAX)
-		return -ENOMEM;
-	back = pma_alloc();
-	if (!back && !must)
-		return -ENOMEM;
-	if (!back)
-		back = spare_take(mm);
 	back->file = p->file;
 	back->offset = pma_offset(p, at);
 	back->perms = p->perms;
@@ -236,17 +225,46 @@ static int split_at(struct mm *mm, gva_t at, bool must)
 	back->is_private = p->is_private;
 	back->need_cow = p->need_cow;
 	back->is_mapped = p->is_mapped;
-	ivmap_split(&mm->pmas, &p->node, at, &back->node);
-	return 0;
+	return &back->node;
 }
+
+static struct ivnode *split_may(struct ivmap *m, const struct ivnode *n, uint64_t at)
+{
+	struct pma *back = m->count < PMA_COUNT_MAX ? pma_alloc() : NULL;
+
+	return back ? pma_split(pmas_of(n), back, at) : NULL;
+}
+
+static struct ivnode *split_must(struct ivmap *m, const struct ivnode *n, uint64_t at)
+{
+	struct pma *back = pma_alloc();
+
+	if (!back)
+		back = spare_take(container_of(m, struct mm, pmas));
+	return pma_split(pmas_of(n), back, at);
+}
+
+static bool are_alike(const struct ivnode *n, const struct ivnode *next)
+{
+	const struct pma *a = pmas_of(n), *b = pmas_of(next);
+
+	return a->file == b->file && a->perms == b->perms && a->prot == b->prot &&
+	       a->is_private == b->is_private && a->need_cow == b->need_cow &&
+	       a->is_mapped == b->is_mapped && pma_offset(a, b->node.start) == b->offset;
+}
+
+static void joined(struct ivmap *m UNUSED, struct ivnode *next)
+{
+	pma_free(pmas_of(next)); /* its reference is the other's now */
+}
+
+static const struct ivmap_ops pma_ops = { split_may, are_alike, joined };
+static const struct ivmap_ops pma_ops_must = { split_must, are_alike, joined };
 
 int pma_isolate(struct mm *mm, gva_t start, gva_t end)
 {
-	int err;
-
 	rwlock_assert_write_held(&mm->active_lock);
-	err = split_at(mm, start, false);
-	return err ? err : split_at(mm, end, false);
+	return ivmap_isolate(&mm->pmas, &pma_ops, start, end);
 }
 
 void pma_isolate_must(struct mm *mm, gva_t start, gva_t end)
@@ -254,33 +272,13 @@ void pma_isolate_must(struct mm *mm, gva_t start, gva_t end)
 	int err;
 
 	rwlock_assert_write_held(&mm->active_lock);
-	err = split_at(mm, start, true);
-	if (!err)
-		err = split_at(mm, end, true);
+	err = ivmap_isolate(&mm->pmas, &pma_ops_must, start, end);
 	ASSERT(err == 0);
-}
-
-static bool are_alike(const struct pma *a, const struct pma *b)
-{
-	return a->node.end == b->node.start && a->file == b->file && a->perms == b->perms &&
-	       a->prot == b->prot && a->is_private == b->is_private && a->need_cow == b->need_cow &&
-	       a->is_mapped == b->is_mapped && pma_offset(a, b->node.start) == b->offset;
 }
 
 void pma_join(struct mm *mm, gva_t start, gva_t end)
 {
-	struct pma *p = pma_from(mm, start ? start - 1 : 0);
-
-	while (p && p->node.start <= end) {
-		struct pma *next = pma_next(p);
-
-		if (next && are_alike(p, next)) {
-			ivmap_merge(&mm->pmas, &p->node, &next->node);
-			pma_free(next);
-		} else {
-			p = next;
-		}
-	}
+	ivmap_join(&mm->pmas, &pma_ops, start, end);
 }
 
 void pma_supersede(struct batch *b, struct pma *p)

@@ -2,9 +2,6 @@
  * Random calls on a few address spaces, against the simplest model: for each
  * page of each process, what is mapped there and which byte it holds. After
  * each call: mm_check(), and at times every page is read by every process.
- *
- *	NACRE_TEST_SEED=n      another run
- *	NACRE_TEST_SECONDS=n   longer
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,17 +11,16 @@
 #include <stdlib.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "abi/mman.h"
-#include "base/hash.h"
+#include "base/testlib_random.h"
 #include "mm/testlib_fake.h"
 
 #define PAGES 192u
 #define PROCS 4u
 #define FILE_PAGES 40u
-#define OPS_DEFAULT 60000u
+#define OPS 1500000u
 
 enum what { NOTHING, ANON, SHARED_ANON, FILE_PRIVATE, FILE_SHARED };
 
@@ -55,19 +51,17 @@ struct world {
 	struct proc procs[PROCS];
 	struct fake_file files[2]; /* mapped privately; shared */
 	uint8_t file_bytes[2][FILE_PAGES];
-	uint64_t random;
-	uint64_t seed;
+	struct test_random random;
 };
 
 static uint64_t draw(struct world *w)
 {
-	w->random += 0x9e3779b97f4a7c15ull;
-	return hash_u64(w->random);
+	return test_draw(&w->random);
 }
 
 static unsigned pick(struct world *w, unsigned below)
 {
-	return (unsigned)((draw(w) >> 32) % below);
+	return test_pick(&w->random, below);
 }
 
 static gva_t addr_of(unsigned page)
@@ -463,13 +457,6 @@ static void step(struct world *w)
 
 /* ---- the test ---- */
 
-static uint64_t number_from_env(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoull(value, NULL, 0) : otherwise;
-}
-
 static void world_init(struct world *w)
 {
 	fake_pages = PAGES;
@@ -510,17 +497,11 @@ static void world_fini(struct world *w)
 static void random_calls_agree_with_the_model(void **state UNUSED)
 {
 	static struct world w;
-	uint64_t seconds = number_from_env("NACRE_TEST_SECONDS", 0), n = 0;
-	time_t end = time(NULL) + (time_t)seconds;
 
-	w.seed = number_from_env("NACRE_TEST_SEED", 1);
-	w.random = w.seed;
-	printf("seed %llu\n", (unsigned long long)w.seed);
+	test_random_init(&w.random, "mm", OPS);
 	world_init(&w);
-	while (n < OPS_DEFAULT || time(NULL) < end) {
+	while (test_random_goes_on(&w.random))
 		step(&w);
-		n++;
-	}
 	read_everything(&w);
 	world_fini(&w);
 }

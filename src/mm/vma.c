@@ -169,51 +169,42 @@ void vma_remove_range(struct mm *mm, gva_t start, gva_t end, struct list *remove
 	}
 }
 
-static int split_at(struct mm *mm, gva_t at)
+static struct ivnode *vma_split(struct ivmap *m, const struct ivnode *n, uint64_t at)
 {
-	struct vma *v = vma_find(mm, at), *back;
+	const struct vma *v = vmas_of(n);
+	struct vma *back;
 
-	if (!v || v->node.start == at)
-		return 0;
-	if (mm->vmas.count >= VMA_COUNT_MAX)
-		return -ENOMEM;
+	if (m->count >= VMA_COUNT_MAX)
+		return NULL;
 	back = vma_dup(v, at, v->node.end, vma_offset(v, at));
-	if (!back)
-		return -ENOMEM;
-	ivmap_split(&mm->vmas, &v->node, at, &back->node);
-	return 0;
+	return back ? &back->node : NULL;
 }
+
+static bool are_alike(const struct ivnode *n, const struct ivnode *next)
+{
+	const struct vma *a = vmas_of(n), *b = vmas_of(next);
+
+	return a->mappable == b->mappable && a->prot == b->prot && a->max_prot == b->max_prot &&
+	       a->flags == b->flags && a->lock == b->lock && a->name == b->name &&
+	       (!a->mappable || vma_offset(a, b->node.start) == b->offset);
+}
+
+static void joined(struct ivmap *m UNUSED, struct ivnode *next)
+{
+	vma_free(vmas_of(next)); /* the other holds a reference too */
+}
+
+static const struct ivmap_ops vma_ops = { vma_split, are_alike, joined };
 
 int vma_isolate(struct mm *mm, gva_t start, gva_t end)
 {
-	int err;
-
 	rwlock_assert_write_held(&mm->map_lock);
-	err = split_at(mm, start);
-	return err ? err : split_at(mm, end);
-}
-
-static bool are_alike(const struct vma *a, const struct vma *b)
-{
-	return a->node.end == b->node.start && a->mappable == b->mappable && a->prot == b->prot &&
-	       a->max_prot == b->max_prot && a->flags == b->flags && a->lock == b->lock &&
-	       a->name == b->name && (!a->mappable || vma_offset(a, b->node.start) == b->offset);
+	return ivmap_isolate(&mm->vmas, &vma_ops, start, end);
 }
 
 void vma_join(struct mm *mm, gva_t start, gva_t end)
 {
-	struct vma *v = vma_from(mm, start ? start - 1 : 0);
-
-	while (v && v->node.start <= end) {
-		struct vma *next = vma_next(v);
-
-		if (next && are_alike(v, next)) {
-			ivmap_merge(&mm->vmas, &v->node, &next->node);
-			vma_free(next); /* v holds a reference too */
-		} else {
-			v = next;
-		}
-	}
+	ivmap_join(&mm->vmas, &vma_ops, start, end);
 }
 
 bool vma_covers(const struct mm *mm, gva_t start, gva_t end)
