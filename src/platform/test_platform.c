@@ -1,7 +1,4 @@
-/*
- * The platform by its contract alone: maps code, runs it, takes its traps.
- * Guest code is a handful of machine instructions in a memfd.
- */
+/* The platform by its contract alone: maps code, runs it, takes its traps. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,97 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "host/host.h"
 #include "host/thread.h"
-#include "platform/platform.h"
-
-#define CODE 0x400000ull
-#define STACK 0x600000ull
-#define DATA 0x700000ull
-
-static struct platform *plat;
-static int memfd;
-static uint8_t *mem;
-static unsigned passed, failed;
-
-#define CHECK(cond)                                                            \
-	do {                                                                   \
-		if (!(cond)) {                                                 \
-			printf("FAIL %s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			failed++;                                              \
-			return;                                                \
-		}                                                              \
-	} while (0)
-
-struct guest {
-	struct platform_as *as;
-	struct platform_ctx *ctx;
-	struct guest_regs regs;
-	struct platform_event ev;
-};
-
-/* Code goes to page `page` of the memory file; the stack and a data page are
- * pages of their own. */
-static int map_guest(struct platform_as *as, unsigned page, const void *code, size_t size)
-{
-	struct platform_op ops[] = {
-		{ .kind = PLATFORM_OP_MAP,
-		  .prot = PROT_READ | PROT_EXEC,
-		  .fd = memfd,
-		  .addr = CODE,
-		  .size = PAGE_SIZE,
-		  .offset = page * PAGE_SIZE },
-		{ .kind = PLATFORM_OP_MAP,
-		  .prot = PROT_READ | PROT_WRITE,
-		  .fd = memfd,
-		  .addr = STACK,
-		  .size = PAGE_SIZE,
-		  .offset = (page + 1) * PAGE_SIZE },
-		{ .kind = PLATFORM_OP_MAP,
-		  .prot = PROT_READ | PROT_WRITE,
-		  .fd = memfd,
-		  .addr = DATA,
-		  .size = PAGE_SIZE,
-		  .offset = (page + 2) * PAGE_SIZE },
-	};
-
-	memcpy(mem + page * PAGE_SIZE, code, size);
-	return platform_as_apply(as, ops, ARRAY_SIZE(ops));
-}
-
-static int guest_start(struct guest *g, unsigned page, const void *code, size_t size)
-{
-	int r = platform_as_create(plat, &g->as);
-
-	if (r < 0)
-		return r;
-	r = map_guest(g->as, page, code, size);
-	if (r < 0)
-		return r;
-	r = platform_ctx_create(g->as, &g->ctx);
-	if (r < 0)
-		return r;
-	memset(&g->regs, 0, sizeof(g->regs));
-	g->regs.rip = CODE;
-	g->regs.rsp = STACK + PAGE_SIZE;
-	g->regs.cs = 0x33;
-	g->regs.ss = 0x2b;
-	return 0;
-}
-
-static void guest_run(struct guest *g)
-{
-	do {
-		platform_ctx_switch(g->ctx, &g->regs, &g->ev);
-	} while (g->ev.kind == PLATFORM_EV_INTERRUPTED);
-}
-
-static void guest_end(struct guest *g)
-{
-	platform_ctx_destroy(g->ctx);
-	platform_as_destroy(g->as);
-}
+#include "platform/testlib_guest.h"
 
 /* mov $39,%eax; syscall; jmp back */
 static const uint8_t loop_getpid[] = { 0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7 };
@@ -227,8 +135,7 @@ static void test_threads_in_one_space(void)
 
 	CHECK(guest_start(&g[0], 20, loop_getpid, sizeof(loop_getpid)) == 0);
 	for (int i = 1; i < 32; i++) {
-		g[i] = g[0];
-		CHECK(platform_ctx_create(g[0].as, &g[i].ctx) == 0);
+		CHECK(guest_twin(&g[0], &g[i]) == 0);
 	}
 	for (int i = 0; i < 32; i++)
 		CHECK(host_thread_create(&th[i], "guest", 0, thread_runs_guest, &g[i]) == 0);
@@ -329,12 +236,7 @@ static void test_host_clock_functions_are_callable(void)
 
 int main(void)
 {
-	struct platform_options opt = { .ncpus = 2, .pool_max = 4 };
-	struct platform_stats st;
-	static const struct {
-		const char *name;
-		void (*fn)(void);
-	} tests[] = {
+	static const struct platform_test tests[] = {
 		{ "syscall_and_registers", test_syscall_and_registers },
 		{ "faults", test_faults },
 		{ "interrupt", test_interrupt_of_a_spinning_guest },
@@ -348,27 +250,5 @@ int main(void)
 		{ "host_clock", test_host_clock_functions_are_callable },
 	};
 
-	log_init(2, LOG_WARN);
-	memfd = host_memfd_create("guest", 0);
-	if (host_ftruncate(memfd, 64 * PAGE_SIZE) < 0 ||
-	    host_mmap(NULL, 64 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0,
-		      (void **)&mem) < 0 ||
-	    platform_create(&opt, &plat) < 0)
-		return 1;
-	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
-		unsigned before = failed;
-
-		tests[i].fn();
-		passed += failed == before;
-		printf("%s %s\n", failed == before ? "ok" : "not ok", tests[i].name);
-		fflush(stdout);
-	}
-	platform_get_stats(plat, &st);
-	platform_destroy(plat);
-	if (waitpid(-1, NULL, WNOHANG) != -1) {
-		printf("FAIL: a stub is left\n");
-		failed++;
-	}
-	printf("%u passed, %u failed\n", passed, failed);
-	return failed != 0;
+	return run_platform_tests(tests, ARRAY_SIZE(tests));
 }
