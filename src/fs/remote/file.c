@@ -239,6 +239,8 @@ int remote_open(struct inode *inode, struct file *f, const struct vfs_ctx *ctx U
 	rf->writes = writes;
 	handles_use(n, writes);
 	r = handle_get_for(n, writes, &rf->h);
+	if (!writes)
+		handles_end_loan(n);
 	if (r < 0) {
 		handles_unuse(n, writes);
 		pool_free(&remote_file_pool, rf);

@@ -131,6 +131,40 @@ void handles_keep(struct rnode *n, enum handle how, struct remote_handle *h)
 	mutex_unlock(&n->remote->lock);
 }
 
+/* Invariant 3: out come the handles that can write when nobody does. */
+static void take_writing_locked(struct rnode *n, struct remote_handle *out[2])
+{
+	if (n->writers > 0 || n->keeps_handles)
+		return;
+	for (int i = 0; i < 2; i++) {
+		out[i] = n->handles[HANDLE_RDWR + i];
+		n->handles[HANDLE_RDWR + i] = NULL;
+		n->remote->nhandles -= out[i] != NULL;
+	}
+}
+
+void handles_lend(struct rnode *n, struct remote_handle *h)
+{
+	mutex_lock(&n->remote->lock);
+	if (!n->handles[HANDLE_RDWR]) {
+		n->handles[HANDLE_RDWR] = remote_handle_get(h);
+		n->remote->nhandles++;
+		lru_touch_locked(n);
+	}
+	mutex_unlock(&n->remote->lock);
+}
+
+void handles_end_loan(struct rnode *n)
+{
+	struct remote_handle *drop[2] = { NULL, NULL };
+
+	mutex_lock(&n->remote->lock);
+	take_writing_locked(n, drop);
+	mutex_unlock(&n->remote->lock);
+	remote_handle_put(drop[0]);
+	remote_handle_put(drop[1]);
+}
+
 void handles_use(struct rnode *n, bool write)
 {
 	mutex_lock(&n->remote->lock);
@@ -148,13 +182,7 @@ void handles_unuse(struct rnode *n, bool write)
 	mutex_lock(&rm->lock);
 	n->users--;
 	n->writers -= write;
-	if (write && n->writers == 0 && !n->keeps_handles) {
-		for (int i = 0; i < 2; i++) {
-			drop[i] = n->handles[HANDLE_RDWR + i];
-			n->handles[HANDLE_RDWR + i] = NULL;
-			rm->nhandles -= drop[i] != NULL;
-		}
-	}
+	take_writing_locked(n, drop);
 	if (n->handles[HANDLE_READ] || n->handles[HANDLE_PATH])
 		lru_touch_locked(n);
 	mutex_unlock(&rm->lock);

@@ -128,6 +128,10 @@ void handles_use(struct rnode *n, bool write);
 void handles_unuse(struct rnode *n, bool write);
 /* Keeps h for ever: n has no place to open another from. */
 void handles_keep(struct rnode *n, enum handle how, struct remote_handle *h);
+/* A handle of the file's making waits for the open that made it, which ends the
+ * loan; so does who makes a file without opening it. */
+void handles_lend(struct rnode *n, struct remote_handle *h);
+void handles_end_loan(struct rnode *n);
 /* Takes all handles out; the caller puts them after unlocking. */
 void handles_take_locked(struct rnode *n, struct remote_handle *out[HANDLE_KINDS]);
 

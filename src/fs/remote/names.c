@@ -69,25 +69,44 @@ static int begin_change(struct rnode *d, struct remote_handle **h)
 	return d->remote->readonly ? -EROFS : dir_get(d, h);
 }
 
-/* What was just made is looked up: it is the new inode. The host may have cut
- * the mode by a umask of its own. */
+/* The host may have cut the mode by a umask of its own. */
+static void fix_mode(struct inode *made, uint32_t mode, const struct vfs_ctx *ctx)
+{
+	struct setattr sa = { .valid = SETATTR_MODE, .mode = mode & 07777 };
+
+	if (!S_ISLNK(made->mode) && (made->mode ^ mode) & 07777)
+		(void)!remote_setattr(made, &sa, ctx);
+}
+
+/* What was just made is looked up: it is the new inode. */
 static int finish_making(struct inode *dir, const char *name, uint32_t mode,
 			 const struct vfs_ctx *ctx, struct inode **out)
 {
-	struct setattr sa = { .valid = SETATTR_MODE, .mode = mode & 07777 };
 	int r;
 
 	rnode_changed(rnode_of(dir));
 	r = remote_lookup(dir, name, ctx, out);
-	if (r == 0 && !S_ISLNK((*out)->mode) && ((*out)->mode ^ mode) & 07777)
-		(void)!remote_setattr(*out, &sa, ctx);
+	if (r == 0)
+		fix_mode(*out, mode, ctx);
 	return r;
 }
 
+/* The inode of a file that was made and is open. */
+static int rnode_of_made(struct rnode *d, const char *name, struct remote_handle *made,
+			 struct rnode **out)
+{
+	struct statx stx;
+	int r = d->remote->ops->getattr(made, &stx);
+
+	return r < 0 ? r : rnode_get(d->remote, name ? d : NULL, name, &stx, out);
+}
+
+/* The open that made the file follows and may ask for what its mode forbids
+ * (0444, for writing): the handle is lent to it. */
 static int remote_create(struct inode *dir, const char *name, uint32_t mode,
 			 const struct vfs_ctx *ctx, struct inode **out)
 {
-	struct rnode *d = rnode_of(dir);
+	struct rnode *d = rnode_of(dir), *n;
 	struct remote_handle *h, *made;
 	int r = begin_change(d, &h);
 
@@ -97,7 +116,13 @@ static int remote_create(struct inode *dir, const char *name, uint32_t mode,
 	remote_handle_put(h);
 	if (r < 0)
 		return r;
-	r = finish_making(dir, name, mode, ctx, out);
+	rnode_changed(d);
+	r = rnode_of_made(d, name, made, &n);
+	if (r == 0) {
+		handles_lend(n, made);
+		fix_mode(&n->inode, mode, ctx);
+		*out = &n->inode;
+	}
 	remote_handle_put(made);
 	return r;
 }
@@ -124,8 +149,12 @@ static int remote_mknod(struct inode *dir, const char *name, uint32_t mode, uint
 	struct remote_handle *h;
 	int r;
 
-	if (S_ISREG(mode))
-		return remote_create(dir, name, mode, ctx, out);
+	if (S_ISREG(mode)) {
+		r = remote_create(dir, name, mode, ctx, out);
+		if (r == 0)
+			handles_end_loan(rnode_of(*out));
+		return r;
+	}
 	if (!S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EPERM;
 	r = begin_change(d, &h);
@@ -155,7 +184,6 @@ static int remote_tmpfile(struct inode *dir, uint32_t mode, const struct vfs_ctx
 {
 	struct rnode *d = rnode_of(dir), *n;
 	struct remote_handle *h, *made;
-	struct statx stx;
 	int r = begin_change(d, &h);
 
 	if (r < 0)
@@ -164,9 +192,7 @@ static int remote_tmpfile(struct inode *dir, uint32_t mode, const struct vfs_ctx
 	remote_handle_put(h);
 	if (r < 0)
 		return r;
-	r = d->remote->ops->getattr(made, &stx);
-	if (r == 0)
-		r = rnode_get(d->remote, NULL, NULL, &stx, &n);
+	r = rnode_of_made(d, NULL, made, &n);
 	if (r == 0) {
 		handles_keep(n, HANDLE_RDWR, made);
 		*out = &n->inode;
