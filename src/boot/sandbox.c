@@ -127,6 +127,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	if (r < 0)
 		fail(l, "cannot initialise the kernel", r);
 	console_init(k);
+	hostfd_init();
 	pipe_init();
 	epoll_init();
 	report_init(k);

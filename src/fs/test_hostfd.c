@@ -43,6 +43,7 @@ static int setup(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
+	hostfd_init();
 	if (tree_init(&t) < 0)
 		return -1;
 	t.ctx.mem = &plain;

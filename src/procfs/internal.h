@@ -40,6 +40,8 @@ struct pentry {
 	/* Links: the text, and the object itself. */
 	ssize_t (*readlink)(const struct subject *s, char *buf, size_t size);
 	int (*follow)(const struct subject *s, struct path *out);
+	/* Permissions that depend on what it is about; NULL: those of mode. */
+	uint32_t (*perms)(const struct subject *s);
 	/* Files that are not text (mem, pagemap): positioned reads and writes. */
 	ssize_t (*pread)(const struct subject *s, struct uio *u, uint64_t off);
 	ssize_t (*pwrite)(const struct subject *s, struct uio *u, uint64_t off);

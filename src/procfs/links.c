@@ -189,6 +189,22 @@ static ssize_t read_fd(const struct subject *s, char *buf, size_t size)
 	return n;
 }
 
+/* ls shows by them what the descriptor is open for. */
+static uint32_t fd_perms(const struct subject *s)
+{
+	struct file *f = subject_file(s);
+	uint32_t perms = 0;
+
+	if (!f)
+		return 0;
+	if (file_may_read(f))
+		perms |= 0500;
+	if (file_may_write(f))
+		perms |= 0300;
+	file_put(f);
+	return perms;
+}
+
 static void show_fdinfo(const struct subject *s, struct text *t)
 {
 	struct file *f = subject_file(s);
@@ -208,9 +224,11 @@ static void show_fdinfo(const struct subject *s, struct text *t)
 	file_put(f);
 }
 
-const struct pentry proc_fd_link = {
-	.name = "fd", .mode = S_IFLNK | 0700, .readlink = read_fd, .follow = follow_fd
-};
+const struct pentry proc_fd_link = { .name = "fd",
+				     .mode = S_IFLNK | 0700,
+				     .readlink = read_fd,
+				     .follow = follow_fd,
+				     .perms = fd_perms };
 const struct pentry proc_fdinfo_file = { .name = "fdinfo",
 					 .mode = S_IFREG | 0444,
 					 .show = show_fdinfo };

@@ -375,12 +375,17 @@ static int proc_follow(struct inode *inode, const struct vfs_ctx *ctx, struct pa
 	return r;
 }
 
-static int proc_getattr(struct inode *inode, struct kstat *st, const struct vfs_ctx *ctx UNUSED)
+static int proc_getattr(struct inode *inode, struct kstat *st, const struct vfs_ctx *ctx)
 {
 	struct pnode *n = pnode_of(inode);
 	struct timespec now;
+	struct subject s;
 
 	inode_fill_stat(inode, st);
+	if (n->entry->perms && subject_get(n, ctx, &s) == 0) {
+		st->mode = (st->mode & S_IFMT) | n->entry->perms(&s);
+		subject_put(&s);
+	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	st->atime = st->mtime = st->ctime =
 		(struct timespec_k){ now.tv_sec, (uint32_t)now.tv_nsec };

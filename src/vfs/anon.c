@@ -136,46 +136,44 @@ static int kinds_init(void)
 
 /* ---- files ---- */
 
+/* The place of an anonymous file with an inode of its own. */
+static int place_of(struct anon_kind *k, struct inode *inode, struct path *out)
+{
+	out->dentry = dentry_create(k->mount->root, inode->sb, "", 0, inode);
+	if (!out->dentry)
+		return -ENOMEM;
+	out->mount = mount_get(k->mount);
+	atomic_fetch_or(&out->dentry->flags, DENTRY_ANON);
+	return 0;
+}
+
 /* The place of a new anonymous file: the shared one, or one of its own. */
 static int anon_place(uint32_t type, const struct cred *cred, struct path *out)
 {
 	struct anon_kind *k = &kinds[type == S_IFIFO ? 1 : type == S_IFSOCK ? 2 : 0];
 	struct inode *inode;
+	int r;
 
-	out->mount = mount_get(k->mount);
 	if (type == 0) {
+		out->mount = mount_get(k->mount);
 		out->dentry = dentry_get(k->mount->root);
 		return 0;
 	}
-	out->dentry = NULL;
 	inode = anon_inode_create(&k->sb, type | (type == S_IFSOCK ? 0777 : 0600), cred);
-	if (inode) {
-		out->dentry = dentry_create(k->mount->root, &k->sb, "", 0, inode);
-		inode_put(inode);
-	}
-	if (!out->dentry) {
-		mount_put(out->mount);
+	if (!inode)
 		return -ENOMEM;
-	}
-	atomic_fetch_or(&out->dentry->flags, DENTRY_ANON);
-	return 0;
+	r = place_of(k, inode, out);
+	inode_put(inode);
+	return r;
 }
 
-int file_create_anon(const struct file_ops *ops, void *priv, unsigned flags, uint32_t kind,
-		     const struct cred *cred, struct file **out)
+/* Takes the place. */
+static int file_at(struct path *p, const struct file_ops *ops, void *priv, unsigned flags,
+		   const struct cred *cred, struct file **out)
 {
-	struct path p;
-	struct file *f;
-	int r;
+	struct file *f = file_alloc(p, flags & ~(unsigned)O_CLOEXEC, cred);
 
-	*out = NULL;
-	r = kinds_init();
-	if (r == 0)
-		r = anon_place(kind & S_IFMT, cred, &p);
-	if (r < 0)
-		return r;
-	f = file_alloc(&p, flags & ~(unsigned)O_CLOEXEC, cred);
-	path_put(&p);
+	path_put(p);
 	if (!f)
 		return -ENFILE;
 	f->ops = ops;
@@ -183,6 +181,32 @@ int file_create_anon(const struct file_ops *ops, void *priv, unsigned flags, uin
 	f->is_stream = !ops->lseek;
 	*out = f;
 	return 0;
+}
+
+int file_create_anon(const struct file_ops *ops, void *priv, unsigned flags, uint32_t kind,
+		     const struct cred *cred, struct file **out)
+{
+	struct path p;
+	int r;
+
+	*out = NULL;
+	r = kinds_init();
+	if (r == 0)
+		r = anon_place(kind & S_IFMT, cred, &p);
+	return r < 0 ? r : file_at(&p, ops, priv, flags, cred, out);
+}
+
+int file_create_anon_of(struct inode *inode, const struct file_ops *ops, void *priv, unsigned flags,
+			const struct cred *cred, struct file **out)
+{
+	struct path p;
+	int r;
+
+	*out = NULL;
+	r = kinds_init();
+	if (r == 0)
+		r = place_of(&kinds[0], inode, &p);
+	return r < 0 ? r : file_at(&p, ops, priv, flags, cred, out);
 }
 
 int file_create_unnamed(struct inode *inode, const char *name, unsigned flags,

@@ -70,7 +70,8 @@ int file_open_inode(struct file *f, const struct vfs_ctx *ctx)
 {
 	int r;
 
-	if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode))
+	if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode) ||
+	    (f->inode->sb->flags & SUPER_OPENS_ALL))
 		r = f->inode->ops->open ? f->inode->ops->open(f->inode, f, ctx) : -ENXIO;
 	else
 		r = special_open(f, ctx);

@@ -168,6 +168,7 @@ struct super_ops {
 #define SUPER_NO_NEGATIVE 1u /* do not cache that a name is missing */
 #define SUPER_NO_DCACHE 2u   /* look every name up anew (procfs pids) */
 #define SUPER_NOEXEC_DEV 4u
+#define SUPER_OPENS_ALL 8u /* inode_ops.open opens devices and fifos too */
 
 /* Set up by super_init(). An inode that is held when the last mount goes (by
  * a vma, say) outlives super_ops.destroy: the file system keeps its super until
@@ -323,6 +324,10 @@ struct file {
  * -ENFILE, -ENOMEM. */
 int file_create_anon(const struct file_ops *ops, void *priv, unsigned flags, uint32_t kind,
 		     const struct cred *cred, struct file **out) MUST_CHECK;
+/* The same of an inode of the caller's, which can be opened again through
+ * /proc/self/fd. Takes its own reference. */
+int file_create_anon_of(struct inode *inode, const struct file_ops *ops, void *priv, unsigned flags,
+			const struct cred *cred, struct file **out) MUST_CHECK;
 /* An open file of an inode that never had a name (memfd, SysV shm): shown as
  * "/NAME (deleted)". Its inode's open op fills it. Takes its own reference. */
 int file_create_unnamed(struct inode *inode, const char *name, unsigned flags,

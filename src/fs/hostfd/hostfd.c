@@ -15,6 +15,13 @@
 
 static POOL_DEFINE(host_file_pool, struct host_file);
 
+static struct super hostfd_super;
+
+static struct host_file *host_file_of(struct inode *inode)
+{
+	return container_of(inode, struct host_file, inode);
+}
+
 static int64_t hostfd_lseek(struct file *f, int64_t off, int whence,
 			    const struct vfs_ctx *ctx UNUSED)
 {
@@ -24,6 +31,17 @@ static int64_t hostfd_lseek(struct file *f, int64_t off, int whence,
 	if (r >= 0)
 		f->pos = (fileoff_t)r;
 	return r;
+}
+
+/* By position: looking for holes would move the description's offset. */
+static int64_t hostfd_lseek_own(struct file *f, int64_t off, int whence,
+				const struct vfs_ctx *ctx UNUSED)
+{
+	struct host_file *hf = f->priv;
+	struct stat st;
+	int r = host_fstat(hf->h->fd, &st);
+
+	return r < 0 ? r : vfs_lseek_size(f, off, whence, (uint64_t)st.st_size);
 }
 
 static long hostfd_ioctl(struct file *f, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx)
@@ -65,10 +83,8 @@ static struct timespec_k time_of(struct timespec t)
 	return (struct timespec_k){ t.tv_sec, (uint32_t)t.tv_nsec };
 }
 
-/* What fstat(2) says of it: the host's own attributes. */
-static int hostfd_fstat(struct file *f, struct kstat *st)
+static int hostfd_stat(const struct host_file *hf, struct kstat *st)
 {
-	struct host_file *hf = f->priv;
 	struct stat s;
 	int r = host_fstat(hf->h->fd, &s);
 
@@ -91,6 +107,27 @@ static int hostfd_fstat(struct file *f, struct kstat *st)
 		.mask = STATX_BASIC_STATS,
 	};
 	return 0;
+}
+
+/* ---- the inode: the host's own attributes ---- */
+
+static int hostfd_getattr(struct inode *inode, struct kstat *st, const struct vfs_ctx *ctx UNUSED)
+{
+	return hostfd_stat(host_file_of(inode), st);
+}
+
+/* The file is the host's: its size can change, nothing else. (The host takes
+ * setuid bits away by itself when it is written.) */
+static int hostfd_setattr(struct inode *inode, const struct setattr *sa,
+			  const struct vfs_ctx *ctx UNUSED)
+{
+	struct host_file *hf = host_file_of(inode);
+
+	if (sa->valid & ~(SETATTR_SIZE | SETATTR_KILL_PRIV))
+		return -EPERM;
+	if (!(sa->valid & SETATTR_SIZE))
+		return 0;
+	return hf->access == O_RDONLY ? -EACCES : host_ftruncate(hf->h->fd, sa->size);
 }
 
 /* ---- life ---- */
@@ -118,27 +155,57 @@ static void host_file_free(struct host_file *hf)
 	pool_free(&host_file_pool, hf);
 }
 
-static void hostfd_release(struct file *f)
+static void hostfd_inode_destroy(struct inode *inode)
 {
-	struct host_file *hf = f->priv;
+	struct host_file *hf = host_file_of(inode);
 
 	notifier_remove(&hf->notify);
 	host_file_free(hf);
 }
 
-#define COMMON_OPS                                                                             \
-	.name = "host", .release = hostfd_release, .read = hostfd_read, .write = hostfd_write, \
-	.ioctl = hostfd_ioctl, .fsync = hostfd_fsync, .fstat = hostfd_fstat
+#define COMMON_OPS                                                                         \
+	.name = "host", .read = hostfd_read, .write = hostfd_write, .ioctl = hostfd_ioctl, \
+	.fsync = hostfd_fsync
 
 static const struct file_ops hostfd_stream_ops = { COMMON_OPS, .poll = hostfd_poll };
 
 /* No poll op: always ready, and nothing for an epoll. */
-static const struct file_ops hostfd_seekable_ops = {
-	COMMON_OPS,
-	.lseek = hostfd_lseek,
-	.fallocate = hostfd_fallocate,
-	.mappable = hostfd_file_mappable,
+#define SEEKABLE_OPS COMMON_OPS, .fallocate = hostfd_fallocate, .mappable = hostfd_file_mappable
+
+static const struct file_ops hostfd_seekable_ops = { SEEKABLE_OPS, .lseek = hostfd_lseek };
+static const struct file_ops hostfd_opened_ops = { SEEKABLE_OPS, .lseek = hostfd_lseek_own };
+
+bool hostfd_has_own_pos(const struct file *f)
+{
+	return f->ops == &hostfd_opened_ops;
+}
+
+static int hostfd_open(struct inode *inode, struct file *f, const struct vfs_ctx *ctx UNUSED)
+{
+	struct host_file *hf = host_file_of(inode);
+
+	if (hf->access != O_RDWR && (atomic_load(&f->flags) & O_ACCMODE) != hf->access)
+		return -EACCES;
+	if (S_ISSOCK(hf->kind))
+		return -ENXIO;
+	f->priv = hf;
+	f->ops = hf->can_seek ? &hostfd_opened_ops : &hostfd_stream_ops;
+	return 0;
+}
+
+static const struct inode_ops hostfd_inode_ops = {
+	.getattr = hostfd_getattr,
+	.setattr = hostfd_setattr,
+	.open = hostfd_open,
 };
+
+static const struct super_ops hostfd_super_ops = { .inode_destroy = hostfd_inode_destroy };
+
+void hostfd_init(void)
+{
+	super_init(&hostfd_super, &hostfd_super_ops, "hostfd");
+	hostfd_super.flags |= SUPER_OPENS_ALL;
+}
 
 static bool is_terminal(int fd)
 {
@@ -147,7 +214,7 @@ static bool is_terminal(int fd)
 	return host_ioctl(fd, KERNEL_TCGETS, termios) == 0;
 }
 
-static int host_file_create(int fd, unsigned flags, uint32_t kind, struct host_file **out)
+static int host_file_create(int fd, unsigned flags, const struct stat *st, struct host_file **out)
 {
 	struct host_file *hf = pool_alloc(&host_file_pool);
 	int own, r = -ENOMEM;
@@ -158,14 +225,17 @@ static int host_file_create(int fd, unsigned flags, uint32_t kind, struct host_f
 	r = own < 0 ? own : hostfd_create(own, "inherited", &hf->h);
 	if (r < 0)
 		goto out_free;
+	inode_init(&hf->inode, &hostfd_inode_ops, &hostfd_super, st->st_ino, st->st_mode,
+		   st->st_uid, st->st_gid);
 	hf->original = fd;
-	hf->kind = kind;
-	hf->is_tty = S_ISCHR(kind) && is_terminal(own);
+	hf->kind = st->st_mode & S_IFMT;
+	hf->access = flags & O_ACCMODE;
+	hf->is_tty = S_ISCHR(hf->kind) && is_terminal(own);
 	hf->can_seek = !hf->is_tty && host_lseek(own, 0, SEEK_CUR) >= 0;
 	atomic_init(&hf->move, hostfd_first_move(hf));
 	waitq_init(&hf->waitq);
 	notify_init(&hf->notify, own, &hf->waitq);
-	r = S_ISREG(kind) ? hostfd_map_create(hf->h, flags, &hf->map) : 0;
+	r = S_ISREG(hf->kind) ? hostfd_map_create(hf->h, flags, &hf->map) : 0;
 	if (r < 0) {
 		host_file_free(hf);
 		return r;
@@ -193,13 +263,12 @@ int hostfd_file_create(int fd, const struct cred *cred, struct file **out)
 		give_up(fd);
 		return flags;
 	}
-	r = host_file_create(fd, (unsigned)flags, st.st_mode & S_IFMT, &hf);
+	r = host_file_create(fd, (unsigned)flags, &st, &hf);
 	if (r < 0)
 		return r;
-	r = file_create_anon(hf->can_seek ? &hostfd_seekable_ops : &hostfd_stream_ops, hf,
-			     (unsigned)flags & (O_ACCMODE | O_APPEND | O_NONBLOCK), hf->kind, cred,
-			     out);
-	if (r < 0)
-		host_file_free(hf);
+	r = file_create_anon_of(&hf->inode,
+				hf->can_seek ? &hostfd_seekable_ops : &hostfd_stream_ops, hf,
+				(unsigned)flags & (O_ACCMODE | O_APPEND | O_NONBLOCK), cred, out);
+	inode_put(&hf->inode);
 	return r;
 }

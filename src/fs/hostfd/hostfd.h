@@ -26,6 +26,10 @@
  * kernel process has no /proc. Rejected: a thread that reads ahead: it would
  * take input that is meant for the shell.)
  *
+ * Such a descriptor has an inode of its own, through which /dev/stdout and
+ * /proc/self/fd/1 open it again: for what the descriptor allows, with the same
+ * description below, but regular files get a position of their own, as on Linux.
+ *
  * A terminal's termios and window size are the host's. Who has it in the
  * foreground is the guest's affair: hooks below. It has no name inside: ttyname()
  * finds none.
@@ -33,6 +37,9 @@
 #pragma once
 
 #include "vfs/vfs.h"
+
+/* Once per process, before the first file. */
+void hostfd_init(void);
 
 /* Takes fd, also when it fails. fd 0 to 2: when the file is closed, the number
  * stays taken by something harmless, so that nothing that is opened later gets

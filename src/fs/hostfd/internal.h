@@ -10,10 +10,13 @@ struct hostfd_map;
 
 enum move { MOVE_PLAIN, MOVE_NOWAIT, MOVE_SOCKET, MOVE_POLL };
 
+/* One inherited descriptor: the inode of all open files that lead to it. */
 struct host_file {
+	struct inode inode;
 	struct hostfd *h;       /* [I] a duplicate of `original` */
-	int original;           /* [I] kept until the file is closed */
+	int original;           /* [I] kept until the last file is closed */
 	uint32_t kind;          /* [I] S_IF* */
+	unsigned access;        /* [I] O_ACCMODE */
 	bool is_tty, can_seek;  /* [I] */
 	_Atomic enum move move; /* found out by trying */
 	struct notify notify;   /* wakes waitq when the host says so */
@@ -26,6 +29,8 @@ struct host_file {
 ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 uint32_t hostfd_poll(struct file *f, struct poll_table *pt);
+/* Was it opened by name? Then its position is not the description's. */
+bool hostfd_has_own_pos(const struct file *f);
 /* How to begin with a descriptor of this kind. */
 enum move hostfd_first_move(const struct host_file *hf);
 

@@ -191,7 +191,9 @@ static ssize_t attempt(struct host_file *hf, struct uio *u, int64_t off, int fla
 /* The position that the host keeps, or one of the caller's. */
 static int64_t offset_of(const struct file *f, const fileoff_t *pos)
 {
-	return f->is_stream || pos == &f->pos ? -1 : (int64_t)*pos;
+	if (f->is_stream || (pos == &f->pos && !hostfd_has_own_pos(f)))
+		return -1;
+	return (int64_t)*pos;
 }
 
 ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
@@ -211,6 +213,14 @@ ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io
 	if (n > 0)
 		*pos += (fileoff_t)n;
 	return n;
+}
+
+/* Where an append ended. */
+static fileoff_t size_of(const struct host_file *hf, fileoff_t otherwise)
+{
+	struct stat st;
+
+	return host_fstat(fd_of(hf), &st) < 0 ? otherwise : (fileoff_t)st.st_size;
 }
 
 ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
@@ -234,5 +244,7 @@ ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *i
 			off += n;
 	}
 	*pos += (fileoff_t)done;
+	if (done && off >= 0 && (flags & RWF_APPEND_BIT))
+		*pos = size_of(hf, *pos);
 	return done;
 }
