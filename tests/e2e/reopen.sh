@@ -23,7 +23,8 @@ same() {
 		pipe) cat "$dir/in" | "${run[@]}" 2>/dev/null | cat >"$dir/out" ;;
 		device) "${run[@]}" </dev/null >/dev/null 2>/dev/null ;;
 		esac
-		echo "status ${PIPESTATUS[*]}" >"$dir/status"
+		status=("${PIPESTATUS[@]}")
+		echo "status ${status[1]:-${status[0]}}" >"$dir/status"
 		cat "$dir/out" "$dir/status" >"$dir/$how"
 	done
 	if cmp -s "$dir/native" "$dir/nacre"; then
