@@ -88,6 +88,7 @@ static const char *const rank_names[LOCK_RANK_COUNT] = {
 	[LOCK_DCACHE] = "dcache",
 	[LOCK_OVERLAY] = "overlay",
 	[LOCK_REMOTE] = "remote",
+	[LOCK_PAGECACHE] = "pagecache",
 	[LOCK_HOSTMAP] = "hostmap",
 	[LOCK_MEMFILE] = "memfile",
 	[LOCK_PLATFORM] = "platform",
