@@ -72,6 +72,7 @@ static const char *const rank_names[LOCK_RANK_COUNT] = {
 	[LOCK_GROUP] = "group",
 	[LOCK_SIGHAND] = "sighand",
 	[LOCK_FDTABLE] = "fdtable",
+	[LOCK_FILE_OWNER] = "file owner",
 	[LOCK_FS_CONTEXT] = "fs_context",
 	[LOCK_CRED] = "cred",
 	[LOCK_FUTEX] = "futex",

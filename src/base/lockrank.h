@@ -37,6 +37,7 @@ enum lock_rank {
 	LOCK_GROUP,         /* one thread group: members, state, timers, children */
 	LOCK_SIGHAND,       /* signal actions and queues of a thread group */
 	LOCK_FDTABLE,       /* a descriptor table */
+	LOCK_FILE_OWNER,    /* who gets the signals of open files */
 	LOCK_FS_CONTEXT,    /* cwd, root, umask */
 	LOCK_CRED,          /* credentials being swapped */
 	LOCK_FUTEX,         /* a futex hash bucket (copies guest memory inside) */

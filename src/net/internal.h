@@ -17,6 +17,12 @@ struct sock_wait {
 	uint64_t deadline_ns; /* set at the first sleep */
 };
 
+enum sock_name {
+	SOCK_NAME_LOCAL,
+	SOCK_NAME_PEER,
+	SOCK_NAME_ACCEPTED, /* the peer, also one that has gone already */
+};
+
 /* Every op may be NULL: -EOPNOTSUPP. No lock is held when they are called. */
 struct proto_ops {
 	/* The file is gone: disconnect, wake everybody, forget the name. */
@@ -28,17 +34,19 @@ struct proto_ops {
 	int (*listen)(struct socket *s, int backlog, const struct vfs_ctx *ctx);
 	/* Returns a reference. */
 	int (*accept)(struct socket *s, struct sock_wait *w, struct socket **out);
-	int (*getname)(struct socket *s, bool peer, struct socket_addr *out);
+	int (*getname)(struct socket *s, enum sock_name which, struct socket_addr *out);
 	ssize_t (*sendmsg)(struct socket *s, struct socket_msg *m, unsigned flags,
 			   struct sock_wait *w);
 	ssize_t (*recvmsg)(struct socket *s, struct socket_msg *m, unsigned flags,
 			   struct sock_wait *w);
 	int (*shutdown)(struct socket *s, int how);
 	uint32_t (*poll)(struct socket *s, struct poll_table *pt);
-	/* FIONREAD, SIOCOUTQ: a count of bytes, or a negative errno. */
-	long (*bytes)(struct socket *s, bool out);
-	/* SOL_SOCKET options that only the family knows; -ENOPROTOOPT. */
-	int (*getsockopt)(struct socket *s, int name, void *val, size_t *size);
+	/* -ENOTTY: not one of the family's. */
+	long (*ioctl)(struct socket *s, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
+	/* Options of every level, of SOL_SOCKET those that are not common: -ENOPROTOOPT. */
+	int (*setsockopt)(struct socket *s, int level, int name, const void *val, size_t size,
+			  const struct vfs_ctx *ctx);
+	int (*getsockopt)(struct socket *s, int level, int name, void *val, size_t *size);
 	/* socketpair(2): both fresh. */
 	int (*pair)(struct socket *a, struct socket *b, const struct vfs_ctx *ctx);
 };
@@ -46,6 +54,7 @@ struct proto_ops {
 /* Options that every family has, recorded or obeyed. */
 struct sock_options {
 	int sndbuf, rcvbuf;
+	bool sndbuf_locked, rcvbuf_locked; /* set by the program */
 	int rcvlowat;
 	int priority, mark;
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
@@ -96,7 +105,7 @@ struct net_family {
 	/* type is without flags. Returns a reference. */
 	int (*create)(int type, int protocol, struct socket **out);
 };
-extern const struct net_family unix_family;
+extern const struct net_family unix_family, inet_family, inet6_family;
 
 /* Sets the common part; one reference. */
 void socket_init(struct socket *s, const struct proto_ops *ops, int family, int type, int protocol);

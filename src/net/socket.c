@@ -2,17 +2,17 @@
  * Sockets as files, and the way from a call to the family that answers it. What
  * is checked here holds for all families; the rest is theirs.
  */
+#include <asm/sockios.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "abi/errno.h"
 #include "host/host.h"
 #include "net/internal.h"
+#include "task/task.h"
 
 #define TYPE_MASK 0xf
 #define TYPE_MAX 11
@@ -21,7 +21,7 @@
 
 static const struct file_ops socket_file_ops;
 
-static const struct net_family *const families[] = { &unix_family };
+static const struct net_family *const families[] = { &unix_family, &inet_family, &inet6_family };
 
 /* ---- the common part ---- */
 
@@ -264,7 +264,7 @@ int socket_accept(struct file *f, unsigned flags, const struct vfs_ctx *ctx, str
 	r = wrap(fresh, flags, ctx, out);
 	if (r < 0 || !peer)
 		return r;
-	r = fresh->ops->getname(fresh, true, peer);
+	r = fresh->ops->getname(fresh, SOCK_NAME_ACCEPTED, peer);
 	if (r < 0) { /* gone already */
 		file_put(*out);
 		*out = NULL;
@@ -279,7 +279,7 @@ int socket_getname(struct file *f, bool peer, struct socket_addr *out)
 
 	if (!s)
 		return -ENOTSOCK;
-	return s->ops->getname(s, peer, out);
+	return s->ops->getname(s, peer ? SOCK_NAME_PEER : SOCK_NAME_LOCAL, out);
 }
 
 ssize_t socket_sendmsg(struct file *f, struct socket_msg *m, unsigned flags,
@@ -335,7 +335,10 @@ int socket_setsockopt(struct file *f, int level, int name, const void *val, size
 
 	if (!s)
 		return -ENOTSOCK;
-	return level == SOL_SOCKET ? sockopt_set(s, name, val, size, ctx) : -EOPNOTSUPP;
+	if (level == SOL_SOCKET)
+		return sockopt_set(s, name, val, size, ctx);
+	return s->ops->setsockopt ? s->ops->setsockopt(s, level, name, val, size, ctx)
+				  : -EOPNOTSUPP;
 }
 
 int socket_getsockopt(struct file *f, int level, int name, void *val, size_t *size)
@@ -344,7 +347,9 @@ int socket_getsockopt(struct file *f, int level, int name, void *val, size_t *si
 
 	if (!s)
 		return -ENOTSOCK;
-	return level == SOL_SOCKET ? sockopt_get(s, name, val, size) : -EOPNOTSUPP;
+	if (level == SOL_SOCKET)
+		return sockopt_get(s, name, val, size);
+	return s->ops->getsockopt ? s->ops->getsockopt(s, level, name, val, size) : -EOPNOTSUPP;
 }
 
 /* ---- the file ---- */
@@ -375,24 +380,40 @@ static uint32_t socket_poll(struct file *f, struct poll_table *pt)
 	return s->ops->poll(s, pt);
 }
 
+/* A process, or a process group by its negative number. */
+static long owner_in(struct file *f, uint64_t arg, const struct vfs_ctx *ctx)
+{
+	int32_t pid;
+
+	if (copy_in(ctx->mem, &pid, arg, sizeof(pid)) < 0)
+		return -EFAULT;
+	if (pid == INT32_MIN)
+		return -EINVAL;
+	return file_owner_set(ctx->task, f, pid < 0 ? -pid : pid,
+			      pid < 0 ? FILE_OWNER_PGRP : FILE_OWNER_PID);
+}
+
+static long owner_out(struct file *f, uint64_t arg, const struct vfs_ctx *ctx)
+{
+	struct file_owner o = file_owner_get(f);
+	int32_t pid = o.type == FILE_OWNER_PGRP ? -o.pid : o.pid;
+
+	return copy_out(ctx->mem, arg, &pid, sizeof(pid));
+}
+
 static long socket_ioctl(struct file *f, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx)
 {
 	struct socket *s = f->priv;
-	long n;
-	int val;
 
 	switch (cmd) {
-	case FIONREAD:
-	case SIOCOUTQ:
-		n = s->ops->bytes ? s->ops->bytes(s, cmd == SIOCOUTQ) : -ENOTTY;
-		break;
-	default:
-		return -ENOTTY;
+	case FIOSETOWN:
+	case SIOCSPGRP:
+		return owner_in(f, arg, ctx);
+	case FIOGETOWN:
+	case SIOCGPGRP:
+		return owner_out(f, arg, ctx);
 	}
-	if (n < 0)
-		return n;
-	val = (int)n;
-	return copy_out(ctx->mem, arg, &val, sizeof(val));
+	return s->ops->ioctl ? s->ops->ioctl(s, cmd, arg, ctx) : -ENOTTY;
 }
 
 static void socket_release(struct file *f)

@@ -1,7 +1,7 @@
 /*
  * net/: sockets. A socket is an open file (struct file) whose private part is a
- * struct socket; a family (AF_UNIX in net/unix/, others later) fills the table of
- * its operations. This header is what the system call layer and io_uring use: all
+ * struct socket; a family (AF_UNIX in net/unix/, AF_INET and AF_INET6 in net/inet/)
+ * fills the table of its operations. This header is what the system call layer and io_uring use: all
  * addresses, data and control messages are in kernel form already.
  *
  *	socket()  ->  family table  ->  struct socket  ->  proto_ops of the family
@@ -16,7 +16,7 @@
  *	                                             guest memory is copied
  *	  socket.lock             LOCK_SOCKET_PEER   state, options, queues; two at
  *	                                             once by address
- *	    names                 LOCK_SOCKET_NAMES  names that are bound, and other
+ *	    names                 LOCK_SOCKET_NAMES  names and ports that are bound, and other
  *	                                             lists of all sockets
  *	    collector             LOCK_SOCKET_GC     descriptors in flight
  *

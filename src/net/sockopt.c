@@ -15,7 +15,7 @@
 #endif
 #define SO_RCVTIMEO_TIME64 66
 #define SO_SNDTIMEO_TIME64 67
-#define BUF_MAX 212992 /* net.core.wmem_max, rmem_max */
+#define BUF_MAX 4194304 /* net.core.wmem_max, rmem_max */
 #define NSEC_PER_SEC 1000000000ull
 #define PRIORITY_UNPRIVILEGED 6
 
@@ -115,12 +115,15 @@ static int set_value_locked(struct socket *s, int name, int val, const struct vf
 	switch (name) {
 	case SO_SNDBUF:
 	case SO_SNDBUFFORCE:
+		s->opt.sndbuf_locked = true;
 		__atomic_store_n(&s->opt.sndbuf, buffer_size(val, SOCK_SNDBUF_MIN, force),
 				 __ATOMIC_RELAXED);
 		return 0;
 	case SO_RCVBUF:
 	case SO_RCVBUFFORCE:
-		s->opt.rcvbuf = buffer_size(val, SOCK_RCVBUF_MIN, force);
+		s->opt.rcvbuf_locked = true;
+		__atomic_store_n(&s->opt.rcvbuf, buffer_size(val, SOCK_RCVBUF_MIN, force),
+				 __ATOMIC_RELAXED);
 		return 0;
 	case SO_RCVLOWAT:
 		s->opt.rcvlowat = val < 0 ? INT32_MAX : val ? val : 1;
@@ -164,6 +167,8 @@ int sockopt_set(struct socket *s, int name, const void *val, size_t size, const 
 		break;
 	}
 	mutex_unlock(&s->lock);
+	if (r == -ENOPROTOOPT && s->ops->setsockopt)
+		r = s->ops->setsockopt(s, SOL_SOCKET, name, val, size, ctx);
 	if (name == SO_SNDBUF)
 		waitq_wake(&s->waitq, EV_OUT | EV_WRNORM);
 	return r;
@@ -264,5 +269,5 @@ int sockopt_get(struct socket *s, int name, void *val, size_t *size)
 	}
 	if (r == 0)
 		return give(val, size, &n, sizeof(n));
-	return s->ops->getsockopt ? s->ops->getsockopt(s, name, val, size) : r;
+	return s->ops->getsockopt ? s->ops->getsockopt(s, SOL_SOCKET, name, val, size) : r;
 }

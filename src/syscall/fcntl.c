@@ -43,11 +43,8 @@ static long same_file(struct task *t, struct file *f, int fd)
 	return r;
 }
 
-/* ---- owners and signals of O_ASYNC: recorded ---- */
+/* ---- owners: urgent data's SIGURG goes there; O_ASYNC's SIGIO is not sent ---- */
 
-enum { OWNER_TID, OWNER_PID, OWNER_PGRP };
-
-/* owner_pid as F_SETOWN takes it: negative for a process group. */
 static long owner_set_ex(struct task *t, struct file *f, gva_t user)
 {
 	struct abi_f_owner_ex ex;
@@ -55,36 +52,40 @@ static long owner_set_ex(struct task *t, struct file *f, gva_t user)
 
 	if (r < 0)
 		return r;
-	if (ex.type < OWNER_TID || ex.type > OWNER_PGRP)
+	if (ex.type < FILE_OWNER_TID || ex.type > FILE_OWNER_PGRP)
 		return -EINVAL;
-	f->owner_pid = (uint32_t)(ex.type == OWNER_PGRP ? -ex.pid : ex.pid);
-	return 0;
+	return file_owner_set(t, f, ex.pid, ex.type);
 }
 
 static long owner_get_ex(struct task *t, struct file *f, gva_t user)
 {
-	int32_t owner = (int32_t)f->owner_pid;
-	struct abi_f_owner_ex ex = {
-		.type = owner < 0 ? OWNER_PGRP : OWNER_PID,
-		.pid = owner < 0 ? -owner : owner,
-	};
+	struct file_owner o = file_owner_get(f);
+	struct abi_f_owner_ex ex = { .type = (int)o.type, .pid = o.pid };
 
 	return syscall_copy_out(t, user, &ex, sizeof(ex));
 }
 
-static long owner_set(struct file *f, int32_t owner)
+/* A process, or a process group by its negative number. */
+static long owner_set(struct task *t, struct file *f, int32_t owner)
 {
 	if (owner == INT32_MIN)
 		return -EINVAL;
-	f->owner_pid = (uint32_t)owner;
-	return 0;
+	return file_owner_set(t, f, owner < 0 ? -owner : owner,
+			      owner < 0 ? FILE_OWNER_PGRP : FILE_OWNER_PID);
+}
+
+static long owner_get(struct file *f)
+{
+	struct file_owner o = file_owner_get(f);
+
+	return o.type == FILE_OWNER_PGRP ? -o.pid : o.pid;
 }
 
 static long owner_set_signal(struct file *f, uint64_t signo)
 {
 	if (signo > ABI_NSIG)
 		return -EINVAL;
-	f->owner_sig = (int)signo;
+	file_owner_set_signal(f, (int)signo);
 	return 0;
 }
 
@@ -203,9 +204,9 @@ static long fcntl_file(struct task *t, const struct vfs_ctx *ctx, struct file *f
 	case F_OFD_SETLKW:
 		return lock_call(t, ctx, f, cmd, arg);
 	case F_SETOWN:
-		return owner_set(f, (int32_t)arg);
+		return owner_set(t, f, (int32_t)arg);
 	case F_GETOWN:
-		return (int32_t)f->owner_pid;
+		return owner_get(f);
 	case F_SETOWN_EX:
 		return owner_set_ex(t, f, arg);
 	case F_GETOWN_EX:
@@ -213,7 +214,7 @@ static long fcntl_file(struct task *t, const struct vfs_ctx *ctx, struct file *f
 	case F_SETSIG:
 		return owner_set_signal(f, arg);
 	case F_GETSIG:
-		return f->owner_sig;
+		return file_owner_get(f).signo;
 	case F_GETLEASE:
 		return F_UNLCK;
 	case F_SETLEASE:

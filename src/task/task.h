@@ -373,6 +373,12 @@ int signal_send_group(struct thread_group *g, const struct ksiginfo *info);
 int signal_send_pgrp(struct kernel *k, int32_t pgid, const struct ksiginfo *info); /* -ESRCH */
 /* To everybody but pid 1 and the caller's process (kill -1). */
 int signal_send_all(struct task *from, const struct ksiginfo *info);
+/* Makes pid (0: nobody) the one that hears of f. -ESRCH: there is none. (fileowner.c) */
+int file_owner_set(struct task *t, struct file *f, int32_t pid, int type) MUST_CHECK;
+void file_owner_set_signal(struct file *f, int signo);
+struct file_owner file_owner_get(const struct file *f);
+/* Tells that one, where who set it might have. from: any task. */
+void file_owner_signal(struct task *from, const struct file_owner *o, int signo);
 /* The permission rule of kill(2). */
 int signal_may_send(struct task *from, struct thread_group *to, int signo);
 /* A fault of the running task itself. */

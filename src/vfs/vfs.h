@@ -301,6 +301,14 @@ struct file_ops {
 	long (*fcntl)(struct file *f, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
 };
 
+/* Who hears of urgent data and the like: F_SETOWN, F_SETOWN_EX (fcntl(2)). */
+struct file_owner {
+	int32_t pid; /* 0: nobody */
+	enum { FILE_OWNER_TID, FILE_OWNER_PID, FILE_OWNER_PGRP } type;
+	uint32_t uid, euid; /* of who set it */
+	int signo;          /* F_SETSIG: recorded */
+};
+
 struct file {
 	const struct file_ops *ops; /* first field */
 	struct refcount refs;
@@ -311,10 +319,9 @@ struct file {
 	struct mutex pos_lock;
 	fileoff_t pos; /* [pos_lock] */
 	void *priv;
-	uint64_t version;        /* readdir position helpers of the fs */
-	struct list epoll_items; /* [epoll] who watches it */
-	uint32_t owner_pid;      /* F_SETOWN */
-	int owner_sig;
+	uint64_t version;             /* readdir position helpers of the fs */
+	struct list epoll_items;      /* [epoll] who watches it */
+	struct file_owner owner;      /* [a] through task/'s file_owner_get() */
 	bool is_stream;               /* no position: read and write take no pos_lock */
 	bool is_writer, denies_write; /* its share of inode->writers */
 };

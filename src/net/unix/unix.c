@@ -1,7 +1,9 @@
 /* AF_UNIX: the object. See unix.h for the model. */
 #include "net/unix/unix.h"
 
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "abi/errno.h"
 
@@ -201,11 +203,11 @@ static int unix_shutdown(struct socket *s, int how)
 
 /* ---- names, state ---- */
 
-static int unix_getname(struct socket *s, bool peer, struct socket_addr *out)
+static int unix_getname(struct socket *s, enum sock_name which, struct socket_addr *out)
 {
 	struct unix_sock *u = unix_of(s), *p = NULL;
 
-	if (peer) {
+	if (which != SOCK_NAME_LOCAL) {
 		p = unix_peer_get(u);
 		if (!p)
 			return -ENOTCONN;
@@ -274,11 +276,25 @@ static long unix_bytes(struct socket *s, bool out)
 	return r;
 }
 
-static int unix_getsockopt(struct socket *s, int name, void *val, size_t *size)
+static long unix_ioctl(struct socket *s, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx)
+{
+	int val;
+	long n;
+
+	if (cmd != FIONREAD && cmd != SIOCOUTQ)
+		return -ENOTTY;
+	n = unix_bytes(s, cmd == SIOCOUTQ);
+	val = (int)MIN(n, (long)INT32_MAX);
+	return n < 0 ? n : copy_out(ctx->mem, arg, &val, sizeof(val));
+}
+
+static int unix_getsockopt(struct socket *s, int level, int name, void *val, size_t *size)
 {
 	struct unix_sock *u = unix_of(s);
 	struct ucred creds;
 
+	if (level != SOL_SOCKET)
+		return -EOPNOTSUPP;
 	if (name != SO_PEERCRED)
 		return -ENOPROTOOPT;
 	mutex_lock(&s->lock);
@@ -294,7 +310,7 @@ static int unix_getsockopt(struct socket *s, int name, void *val, size_t *size)
 #define UNIX_COMMON                                                            \
 	.release = unix_release, .destroy = unix_destroy, .bind = unix_bind,   \
 	.getname = unix_getname, .shutdown = unix_shutdown, .poll = unix_poll, \
-	.bytes = unix_bytes, .getsockopt = unix_getsockopt, .pair = unix_pair
+	.ioctl = unix_ioctl, .getsockopt = unix_getsockopt, .pair = unix_pair
 
 static const struct proto_ops stream_ops = {
 	UNIX_COMMON,           .connect = unix_stream_connect, .listen = unix_listen,
