@@ -27,6 +27,7 @@ struct platform_impl {
 			   struct platform_event *ev);
 	void (*ctx_interrupt)(struct platform_ctx *ctx);
 	void (*ctx_rest)(struct platform_ctx *ctx);
+	void (*ctx_owner)(struct platform_ctx *ctx, uint32_t tid);
 	uint64_t (*ctx_cpu_ns)(struct platform_ctx *ctx);
 	void (*xstate_get)(struct platform_ctx *ctx, void *buf);
 	int (*xstate_set)(struct platform_ctx *ctx, const void *buf, size_t size);

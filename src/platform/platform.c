@@ -108,6 +108,11 @@ void platform_ctx_rest(struct platform_ctx *ctx)
 	ctx->impl->ctx_rest(ctx);
 }
 
+void platform_ctx_owner(struct platform_ctx *ctx, uint32_t tid)
+{
+	ctx->impl->ctx_owner(ctx, tid);
+}
+
 uint64_t platform_ctx_cpu_ns(struct platform_ctx *ctx)
 {
 	return ctx->impl->ctx_cpu_ns(ctx);

@@ -155,6 +155,9 @@ void platform_ctx_interrupt(struct platform_ctx *ctx);
 /* The calling thread, its owner, is about to sleep for something other than the
  * guest: the context takes no core until it is switched to again. Cheap. */
 void platform_ctx_rest(struct platform_ctx *ctx);
+/* The kernel's thread `tid`, which sleeps, will own it: it may be brought to where
+ * the guest's thread is before it is woken. 0: not known. */
+void platform_ctx_owner(struct platform_ctx *ctx, uint32_t tid);
 /* CPU time that this guest thread used in the guest. */
 uint64_t platform_ctx_cpu_ns(struct platform_ctx *ctx);
 

@@ -234,6 +234,7 @@ void runner_run(struct runner *r, struct task *t)
 	/* The first pass of signal_deliver() looks for stops and signals that
 	 * came while it was being made. */
 	waiter_interrupt(&t->waiter, false);
+	platform_ctx_owner(t->ctx, atomic_load(&r->tid));
 	runner_tell(r, RUNNER_TASK);
 }
 

@@ -151,6 +151,10 @@ static void impl_ctx_rest(struct platform_ctx *ctx UNUSED)
 {
 }
 
+static void impl_ctx_owner(struct platform_ctx *ctx UNUSED, uint32_t tid UNUSED)
+{
+}
+
 static uint64_t impl_cpu_ns(struct platform_ctx *ctx UNUSED)
 {
 	return 1000000;
@@ -188,6 +192,7 @@ static const struct platform_impl fake_impl = {
 	.ctx_switch = impl_ctx_switch,
 	.ctx_interrupt = impl_ctx_interrupt,
 	.ctx_rest = impl_ctx_rest,
+	.ctx_owner = impl_ctx_owner,
 	.ctx_cpu_ns = impl_cpu_ns,
 	.xstate_get = impl_xstate_get,
 	.xstate_set = impl_xstate_set,

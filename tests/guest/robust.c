@@ -50,15 +50,21 @@ static void thread_dies(void)
 static void process_dies(int protocol)
 {
 	pthread_mutex_t *m = make(1, protocol);
-	int status;
-	pid_t pid = fork();
+	int status, held[2];
+	char c;
+	pid_t pid;
 
+	CHECK_EQ(pipe(held), 0);
+	pid = fork();
 	if (pid == 0) {
 		CHECK(pthread_mutex_lock(m) == 0);
+		CHECK_EQ(write(held[1], "", 1), 1);
 		usleep(50000);
 		kill(getpid(), 9);
 	}
-	usleep(20000);
+	CHECK_EQ(read(held[0], &c, 1), 1);
+	close(held[0]);
+	close(held[1]);
 	/* It holds the lock; we wait, and its death wakes us. */
 	CHECK_EQ(pthread_mutex_lock(m), EOWNERDEAD);
 	CHECK_EQ(pthread_mutex_consistent(m), 0);

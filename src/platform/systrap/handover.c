@@ -49,6 +49,10 @@
 #define PREEMPT_MAX 4
 /* Spin times for which nobody spins after that. */
 #define CONTENDED_SPINS 200
+/* Hand-overs on one core, alone, before the stub's thread gets one of its own. */
+#define ALONE_RUNS 6
+/* A run that is longer is the host's to place. */
+#define SETTLED_NS 3000000ull
 
 /* ---- when to spin ---- */
 
@@ -94,6 +98,7 @@ void handover_begin(struct systrap *st, struct context *c)
 	if (c->active)
 		return;
 	c->active = true;
+	c->alone_runs = 0;
 	placement_begin(st, c);
 }
 
@@ -111,6 +116,18 @@ void handover_rest(struct platform_ctx *ctx)
 
 /* ---- the hand-over ---- */
 
+/* Whether the stub's thread has a core of its own: decided while it sleeps, since to
+ * move it while it spins costs more than it gains. Those that rest often stay at home:
+ * a few sleeps on one core cost less than one wake-up of another. */
+static void choose_place(struct context *c, bool spin)
+{
+	if (!atomic_load_explicit(&c->hdr->stub_sleeps, memory_order_relaxed))
+		return;
+	if (!spin)
+		c->alone_runs = 0;
+	c->is_apart = spin && c->alone_runs++ >= ALONE_RUNS;
+}
+
 static void release(struct systrap *st, struct context *c)
 {
 	struct ctx_header *h = c->hdr;
@@ -118,7 +135,9 @@ static void release(struct systrap *st, struct context *c)
 
 	handover_begin(st, c);
 	spin = may_spin(st);
-	placement_bind(st, c, spin);
+	choose_place(c, spin);
+	placement_bind(st, c);
+	spin &= c->is_apart;
 	atomic_store_explicit(&h->spin, spin ? (uint32_t)st->spin_tsc : 0, memory_order_relaxed);
 	atomic_store(&h->state, CTX_RUN); /* (A) */
 	if (atomic_load(&h->stub_sleeps)) /* (B) */
@@ -130,7 +149,8 @@ static bool spin_for_trap(struct systrap *st, struct space *s, struct context *c
 {
 	uint64_t start = rdtsc();
 
-	if (!may_spin(st) || !expects_short_run(c))
+	/* On our own core it runs only when we sleep. */
+	if (!c->is_apart || !may_spin(st) || !expects_short_run(c))
 		return false;
 	check_preemption(st, s, c);
 	do {
@@ -143,14 +163,15 @@ static bool spin_for_trap(struct systrap *st, struct space *s, struct context *c
 	return false;
 }
 
-static void sleep_for_trap(struct space *s, struct context *c)
+static void sleep_for_trap(struct systrap *st, struct space *s, struct context *c)
 {
 	struct ctx_header *h = c->hdr;
 	uint64_t now, deaf_at = 0; /* when its time to answer an interrupt is over */
+	bool settled = false;
 
 	atomic_store(&h->kernel_sleeps, 1);                                   /* (C) */
 	while (atomic_load(&h->state) == CTX_RUN && !atomic_load(&s->dead)) { /* (C') */
-		uint64_t timeout = UINT64_MAX;
+		uint64_t timeout = settled ? UINT64_MAX : SETTLED_NS;
 
 		if (atomic_load(&c->interrupt)) {
 			/* Wakes come without a trap too: only the clock counts. */
@@ -165,6 +186,9 @@ static void sleep_for_trap(struct space *s, struct context *c)
 			}
 		}
 		stub_futex_wait(&h->state, CTX_RUN, timeout);
+		if (!settled && atomic_load(&h->state) == CTX_RUN)
+			placement_settle(st, c);
+		settled = true;
 	}
 	atomic_store_explicit(&h->kernel_sleeps, 0, memory_order_relaxed);
 }
@@ -180,7 +204,7 @@ void handover(struct systrap *st, struct space *s, struct context *c)
 	} else {
 		STAT_INC(st, sleeps);
 		c->batches = UINT32_MAX;
-		sleep_for_trap(s, c);
+		sleep_for_trap(st, s, c);
 	}
 	ran = rdtsc() - start;
 	atomic_store_explicit(&c->run_start, 0, memory_order_relaxed);

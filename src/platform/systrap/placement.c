@@ -11,9 +11,14 @@
  *	one pair that runs, two cores	kernel thread and mapper at home, the stub's
  *					thread on the other core; both spin
  *
- * A pair that starts or goes on after a rest takes the core with the fewest active
- * pairs. Other programs of the host are seen by what they take from us: a thread that
- * was preempted often is let go, and its new home is where the host has put it.
+ * A new pair begins at its maker's home, and one that goes on after a rest where it
+ * was: often the other one rests next. Pairs that share a home for longer take the
+ * core with the fewest active pairs.
+ *
+ * Other programs of the host we do not see. So nothing stays bound for long: a kernel
+ * thread that shares its core with its stub is let go every few milliseconds for one
+ * hand-over, and its new home is where the host has put it; in a long run of the guest
+ * both threads are let go.
  *
  * All of it is for speed alone: a host that refuses to bind threads is as good.
  *
@@ -24,6 +29,9 @@
 
 #include "host/proc.h"
 #include "platform/systrap/systrap.h"
+
+#define HOME_SPINS 40 /* spin times at home, with the stub, before we let go */
+#define SHARE_SPINS 2 /* and with another pair, before we look for a better one */
 
 /* What the calling kernel thread is bound to. */
 static _Thread_local int bound = PLACED_ANYWHERE;
@@ -72,54 +80,94 @@ static int choose(const struct systrap *st, int first, int other)
 	return best;
 }
 
+static void count(struct systrap *st, struct context *c, int cpu)
+{
+	c->home = cpu;
+	c->share_until = rdtsc() + SHARE_SPINS * st->spin_tsc;
+	atomic_fetch_add_explicit(&st->active_on[cpu], 1, memory_order_relaxed);
+}
+
+static void uncount(struct systrap *st, struct context *c)
+{
+	atomic_fetch_sub_explicit(&st->active_on[c->home], 1, memory_order_relaxed);
+}
+
 void placement_begin(struct systrap *st, struct context *c)
 {
-	c->home = choose(st, c->home == PLACED_ANYWHERE ? this_cpu() : c->home, -1);
-	atomic_fetch_add_explicit(&st->active_on[c->home], 1, memory_order_relaxed);
+	if (c->home == PLACED_ANYWHERE)
+		c->home = bound == PLACED_ANYWHERE ? this_cpu() : bound;
+	count(st, c, c->home);
 	atomic_fetch_add_explicit(&st->active, 1, memory_order_relaxed);
 }
 
 void placement_end(struct systrap *st, struct context *c)
 {
-	atomic_fetch_sub_explicit(&st->active_on[c->home], 1, memory_order_relaxed);
+	uncount(st, c);
 	atomic_fetch_sub_explicit(&st->active, 1, memory_order_relaxed);
+}
+
+static void move_home(struct systrap *st, struct context *c, int cpu)
+{
+	uncount(st, c);
+	count(st, c, cpu);
 }
 
 void placement_let_go(struct systrap *st, struct context *c)
 {
 	if (st->opt.no_placement)
 		return;
-	bind_thread(st, 0, PLACED_ANYWHERE);
+	if (bound != PLACED_ANYWHERE)
+		bind_thread(st, 0, PLACED_ANYWHERE);
 	bound = PLACED_ANYWHERE;
 	c->is_let_go = true;
+	c->home_until = rdtsc() + HOME_SPINS * st->spin_tsc;
 }
 
-void placement_bind(struct systrap *st, struct context *c, bool stub_apart)
+static void bind_stub(struct systrap *st, struct context *c, int cpu)
 {
-	int stub_cpu;
+	if (c->stub_cpu == cpu || c->tid <= 0)
+		return;
+	bind_thread(st, c->tid, cpu);
+	c->stub_cpu = cpu;
+}
 
+void placement_settle(struct systrap *st, struct context *c)
+{
 	if (st->opt.no_placement)
 		return;
+	placement_let_go(st, c);
+	bind_stub(st, c, PLACED_ANYWHERE);
+}
+
+static void find_home(struct systrap *st, struct context *c)
+{
+	uint64_t now = rdtsc();
+	int best;
+
 	if (c->is_let_go) {
-		placement_end(st, c);
-		c->home = this_cpu();
-		atomic_fetch_add_explicit(&st->active_on[c->home], 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&st->active, 1, memory_order_relaxed);
 		c->is_let_go = false;
+		move_home(st, c, this_cpu());
+	} else if (active_on(st, c->home) > 1 && now > c->share_until) {
+		best = choose(st, c->home, -1);
+		move_home(st, c, active_on(st, best) + 1 < active_on(st, c->home) ? best : c->home);
 	}
-	if (bound != c->home) {
+	if (!c->is_apart && now > c->home_until) {
+		placement_let_go(st, c);
+	} else if (bound != c->home) {
 		bind_thread(st, 0, c->home);
 		bound = c->home;
 	}
-	stub_cpu = c->home;
-	if (stub_apart)
-		stub_cpu = c->stub_cpu >= 0 && c->stub_cpu != c->home
-				   ? c->stub_cpu
-				   : choose(st, c->home, c->home);
-	if (c->stub_cpu != stub_cpu && c->tid > 0) {
-		bind_thread(st, c->tid, stub_cpu);
-		c->stub_cpu = stub_cpu;
-	}
+}
+
+void placement_bind(struct systrap *st, struct context *c)
+{
+	if (st->opt.no_placement)
+		return;
+	find_home(st, c);
+	if (!c->is_apart)
+		bind_stub(st, c, c->home);
+	else if (c->stub_cpu == PLACED_ANYWHERE || c->stub_cpu == c->home)
+		bind_stub(st, c, choose(st, c->home, c->home));
 }
 
 void placement_mapper_locked(struct systrap *st, struct space *s)
@@ -130,4 +178,13 @@ void placement_mapper_locked(struct systrap *st, struct space *s)
 		return;
 	bind_thread(st, s->pid, cpu);
 	s->mapper_cpu = cpu;
+}
+
+void placement_owner(struct platform_ctx *ctx, uint32_t tid)
+{
+	struct context *c = context_of(ctx);
+	struct systrap *st = space_systrap(space_of(ctx->as));
+
+	if (!st->opt.no_placement && tid)
+		bind_thread(st, (pid_t)tid, c->home);
 }

@@ -295,6 +295,7 @@ const struct platform_impl systrap_impl = {
 	.ctx_switch = context_switch,
 	.ctx_interrupt = context_interrupt,
 	.ctx_rest = handover_rest,
+	.ctx_owner = placement_owner,
 	.ctx_cpu_ns = context_cpu_ns,
 	.xstate_get = frame_xstate_get,
 	.xstate_set = frame_xstate_set,

@@ -173,10 +173,11 @@ struct context {
 	atomic_bool interrupt;
 	/* The kernel thread's own (handover.c). */
 	bool active;
-	bool is_let_go;
-	int home;     /* the core of its kernel thread */
+	bool is_let_go, is_apart;
+	int home;                         /* the core of its kernel thread */
+	uint64_t home_until, share_until; /* TSC at which we look for another */
 	int stub_cpu; /* PLACED_ANYWHERE, or what the stub's thread is bound to */
-	unsigned long_runs, spins;
+	unsigned long_runs, alone_runs, spins;
 	uint32_t batches; /* space.seq at the last spin */
 	long preempted;
 	atomic_ullong cpu_tsc;   /* time in the guest, all finished runs */
@@ -266,8 +267,11 @@ void placement_init(struct systrap *st);
 /* The pair becomes active, with a home; it rests. */
 void placement_begin(struct systrap *st, struct context *c);
 void placement_end(struct systrap *st, struct context *c);
-/* Before the hand-over: our thread to its home; the stub's too, unless apart. */
-void placement_bind(struct systrap *st, struct context *c, bool stub_apart);
+/* Before the hand-over: our thread to its home; the stub's too, unless c->is_apart. */
+void placement_bind(struct systrap *st, struct context *c);
+/* The guest runs and runs: the host finds both threads a core. */
+void placement_settle(struct systrap *st, struct context *c);
+void placement_owner(struct platform_ctx *ctx, uint32_t tid);
 /* Our thread is not bound until the next hand-over: the host finds it a core. */
 void placement_let_go(struct systrap *st, struct context *c);
 /* => as.lock. Before the mapper is woken. */
