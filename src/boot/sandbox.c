@@ -91,6 +91,16 @@ static unsigned host_cpus(void)
 	return n ? n : 1;
 }
 
+/* Nothing more can be evicted. */
+static void memory_is_short(void *arg UNUSED, uint64_t excess)
+{
+	static atomic_bool said;
+
+	if (!atomic_exchange(&said, true))
+		log_warn("guests use %llu KiB more memory than the limit",
+			 (unsigned long long)excess >> 10);
+}
+
 static void bring_up(struct kernel *k, const struct launch *l)
 {
 	const struct boot_config *cfg = l->cfg;
@@ -110,6 +120,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	if (r < 0)
 		fail(l, "cannot make the memory file", r);
 	k->memory_limit = memfile_limit(k->memfile);
+	memfile_watch(k->memfile, memory_is_short, k);
 	k->mm_env = (struct mm_env){ k->platform, k->memfile, true };
 	k->boot_ns = host_clock_ns(CLOCK_BOOTTIME);
 	snprintf(k->hostname, sizeof(k->hostname), "%s", cfg->hostname ? cfg->hostname : "nacre");

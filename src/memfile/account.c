@@ -12,7 +12,7 @@
 #define INCORE_STEP ((uint64_t)64 << 20)
 #define COUNT_PAGES 1024u
 
-static uint64_t used_now(struct memfile *mf)
+uint64_t memfile_used(struct memfile *mf)
 {
 	struct stat st;
 	uint64_t used, peak;
@@ -33,24 +33,20 @@ uint64_t memfile_limit(const struct memfile *mf)
 
 bool memfile_over_limit(struct memfile *mf)
 {
-	uint64_t total;
-
-	mutex_lock(&mf->lock);
-	total = mf->dirty_bytes;
-	for (int i = 0; i < MEMFILE_KINDS; i++)
-		total += mf->allocated[i];
-	mutex_unlock(&mf->lock);
 	/* Not even all that was handed out could exceed it. */
-	return total > mf->limit && used_now(mf) > mf->limit;
+	if (likely(atomic_load_explicit(&mf->handed_out, memory_order_relaxed) <= mf->limit))
+		return false;
+	return memfile_used(mf) > mf->limit;
 }
 
 void memfile_get_stats(struct memfile *mf, struct memfile_stats *out)
 {
-	out->used = used_now(mf);
+	out->used = memfile_used(mf);
 	out->peak = atomic_load(&mf->peak);
 	mutex_lock(&mf->lock);
 	for (int i = 0; i < MEMFILE_KINDS; i++)
 		out->allocated[i] = mf->allocated[i];
+	out->evictable = mf->evictable;
 	mutex_unlock(&mf->lock);
 }
 

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "host/host.h"
+#include "host/thread.h"
 #include "memfile/memfile.h"
 
 /* [I] immutable, [l] lock, [a] atomic */
@@ -25,8 +26,28 @@ struct memfile {
 	uint64_t allocated[MEMFILE_KINDS]; /* [l] */
 	_Atomic uint64_t peak;             /* [a] of use, as far as it was looked at */
 
-	struct list owners;                   /* [l] least recently used first */
+	_Atomic uint64_t handed_out; /* [a] the sum of allocated, and dirty_bytes */
+
+	/* evict.c */
+	struct list evict_queue;              /* [l] struct evictable, least recently used first */
+	uint64_t evictable;                   /* [l] bytes in the queue */
 	struct memfile_evict_owner *evicting; /* [l] whose evict() runs */
-	uint32_t evictor;                     /* [l] the thread that runs it */
-	atomic_uint evict_turns;              /* [a] grows as one ends: what fini sleeps on */
+	uint32_t evictor;                     /* [l] the thread that evicts; 0: none */
+	atomic_uint evict_turns;              /* [a] grows as one ends: what others sleep on */
+
+	/* pressure.c */
+	memfile_pressure_fn *pressure; /* [I] once guests run */
+	void *pressure_arg;            /* [I] */
+	struct host_thread watcher;
+	atomic_bool is_watched; /* [a] the thread runs */
+	atomic_bool is_resting; /* [a] the watcher sleeps until it is woken */
+	atomic_bool is_ending;  /* [a] */
+	atomic_uint looks;      /* [a] grows to wake the watcher */
 };
+
+/* How much below the limit eviction begins, and how far it goes. */
+#define RELIEF_FRACTION 32u
+
+/* More was handed out. */
+void pressure_note(struct memfile *mf);
+void pressure_fini(struct memfile *mf);

@@ -172,7 +172,7 @@ int memfile_create(uint64_t limit, struct memfile **out)
 	ivmap_init(&mf->ranges);
 	list_init(&mf->dirty);
 	list_init(&mf->spares);
-	list_init(&mf->owners);
+	list_init(&mf->evict_queue);
 	mf->limit = limit ? limit : host_memory();
 	err = make_file(mf);
 	if (err) {
@@ -190,6 +190,7 @@ void memfile_destroy(struct memfile *mf)
 
 	if (!mf)
 		return;
+	pressure_fini(mf);
 	while ((n = ivmap_first(&mf->ranges))) {
 		ivmap_remove(&mf->ranges, n);
 		pool_free(&memfile_range_pool, ranges_of(n));
@@ -298,6 +299,7 @@ static int insert_locked(struct memfile *mf, uint64_t at, uint64_t size, enum me
 		return err;
 	}
 	mf->allocated[kind] += size;
+	atomic_fetch_add(&mf->handed_out, size);
 	join_locked(mf, at);
 	join_locked(mf, at + size);
 	return 0;
@@ -327,31 +329,44 @@ static bool take_scratch_locked(struct memfile *mf, uint64_t size, enum memfile_
 	return false;
 }
 
+/* Room for size bytes at a multiple of align. Any hole that could hold it wherever
+ * it begins will do: to look for the best among those that hold it by their
+ * luck would mean to visit them all. */
+static int find_room_locked(const struct memfile *mf, uint64_t size, uint64_t align, bool bottom_up,
+			    uint64_t *offset)
+{
+	uint64_t room, slack = align - PAGE_SIZE, at;
+	int err;
+
+	if (add_overflow(size, slack, &room))
+		return -ENOMEM;
+	if (bottom_up)
+		err = ivmap_gap_up(&mf->ranges, 0, mf->size, room, PAGE_SIZE, &at);
+	else
+		err = ivmap_gap_down(&mf->ranges, 0, mf->size, room, PAGE_SIZE, &at);
+	if (err == 0)
+		*offset = (at + slack) & ~(align - 1);
+	return err;
+}
+
 int memfile_alloc(struct memfile *mf, uint64_t size, enum memfile_kind kind, unsigned flags,
 		  uint64_t *offset)
 {
 	uint64_t align = (flags & MEMFILE_HUGE) && size >= HUGE_SIZE ? HUGE_SIZE : PAGE_SIZE;
-	uint64_t room = size;
 	int err = 0;
 
 	ASSERT(size && !(size & ~PAGE_MASK));
 	if (FAULT_POINT("memfile.alloc"))
 		return -ENOMEM;
-	/* The search wants a multiple of the alignment. */
-	if (add_overflow(size, align - 1, &room))
-		return -ENOMEM;
-	room &= ~(align - 1);
 	mutex_lock(&mf->lock);
 	fill_spares(mf);
 	if (!(flags & MEMFILE_SCRATCH) || !take_scratch_locked(mf, size, kind, offset)) {
-		if (flags & MEMFILE_BOTTOMUP)
-			err = ivmap_gap_up(&mf->ranges, 0, mf->size, room, align, offset);
-		else
-			err = ivmap_gap_down(&mf->ranges, 0, mf->size, room, align, offset);
+		err = find_room_locked(mf, size, align, flags & MEMFILE_BOTTOMUP, offset);
 		if (err == 0)
 			err = insert_locked(mf, *offset, size, kind);
 	}
 	mutex_unlock(&mf->lock);
+	pressure_note(mf);
 	return err;
 }
 
@@ -367,6 +382,7 @@ int memfile_alloc_at(struct memfile *mf, uint64_t at, uint64_t size, enum memfil
 	if (at < mf->size && size <= mf->size - at && ivmap_is_gap(&mf->ranges, at, at + size))
 		err = insert_locked(mf, at, size, kind);
 	mutex_unlock(&mf->lock);
+	pressure_note(mf);
 	return err;
 }
 
@@ -423,6 +439,7 @@ static void doom_dirty_locked(struct memfile *mf, struct list *doomed)
 	list_for_each(r, &mf->dirty, struct range, link)
 		r->state = RANGE_PUNCHING;
 	list_splice_back(doomed, &mf->dirty);
+	atomic_fetch_sub(&mf->handed_out, mf->dirty_bytes);
 	mf->dirty_bytes = 0;
 }
 
@@ -434,6 +451,7 @@ static void last_reference_locked(struct memfile *mf, struct range *r, struct li
 	if (end - start > DIRTY_PIECE_MAX) {
 		r->state = RANGE_PUNCHING;
 		list_push_back(doomed, &r->link);
+		atomic_fetch_sub(&mf->handed_out, end - start);
 		return;
 	}
 	r->state = RANGE_DIRTY;
@@ -526,5 +544,8 @@ void memfile_check(struct memfile *mf)
 	for (int i = 0; i < MEMFILE_KINDS; i++)
 		ASSERT(allocated[i] == mf->allocated[i]);
 	ASSERT(dirty == mf->dirty_bytes);
+	for (int i = 0; i < MEMFILE_KINDS; i++)
+		dirty += allocated[i];
+	ASSERT(dirty == atomic_load(&mf->handed_out));
 	mutex_unlock(&mf->lock);
 }

@@ -15,11 +15,19 @@
  *  3. The memory file never holds a structure of the kernel: guests and
  *     devices map it.
  *
+ *	memfile.c    ranges and their references
+ *	account.c    how much is used
+ *	copy.c       copies into fresh ranges
+ *	evict.c      what can be made again, least recently used first
+ *	pressure.c   the limit
+ *	hostmap.c    host files as mapfiles
+ *
  * Locks: LOCK_MEMFILE, innermost of all but pools and logs.
  */
 #pragma once
 
 #include "base/base.h"
+#include "base/ivmap.h"
 #include "memmap/memmap.h"
 
 /* What a range is for: accounting, /proc/meminfo, --stats. */
@@ -39,6 +47,7 @@ struct memfile_stats {
 	uint64_t allocated[MEMFILE_KINDS]; /* bytes of offset space, by kind */
 	uint64_t used;                     /* bytes of host memory (fstat blocks) */
 	uint64_t peak;
+	uint64_t evictable; /* bytes marked evictable */
 };
 
 /* limit: bytes of guest memory that may be in use (0: the host's memory). */
@@ -89,38 +98,62 @@ void memfile_incore(const struct memfile *mf, uint64_t offset, uint64_t size, un
  * host may fail to find a page (out of memory): use safecopy. */
 void *memfile_addr(const struct memfile *mf, uint64_t offset);
 
-/* True when use exceeds the limit by more than slack: callers that are about
- * to make guests use more answer -ENOMEM or trigger the guest OOM kill. */
-bool memfile_over_limit(struct memfile *mf);
-uint64_t memfile_limit(const struct memfile *mf);
+/* What the host has given, and what was handed out: neither walks anything. */
+uint64_t memfile_used(struct memfile *mf);
 void memfile_get_stats(struct memfile *mf, struct memfile_stats *out);
 /* Panics when ranges and books disagree. O(n); tests. */
 void memfile_check(struct memfile *mf);
+
+/* ---- the limit ---- */
+
+/* True when more is used than the limit allows: callers that are about to make
+ * guests use more answer -ENOMEM, or call memfile_relieve() first if they may. */
+bool memfile_over_limit(struct memfile *mf);
+uint64_t memfile_limit(const struct memfile *mf);
+/* Evicts until use is below the limit. False: it is still above, and nothing more
+ * can be evicted now. => sleeps, for I/O too; no lock may be held. */
+bool memfile_relieve(struct memfile *mf);
+/* Has use watched while it could come near the limit (guests touch memory without
+ * asking): a thread evicts shortly before it. When that is not enough it calls
+ * fn, without locks and again every 10 ms: fn has guests use less (the guest
+ * OOM kill); `excess` is how much less, in bytes. To be called once, before the
+ * first guest runs. */
+typedef void memfile_pressure_fn(void *arg, uint64_t excess);
+void memfile_watch(struct memfile *mf, memfile_pressure_fn *fn, void *arg);
 
 /* ---- eviction: ranges whose owner can re-create them ---- */
 
 struct memfile_evict_owner;
 struct memfile_evict_ops {
 	/* Drop (after writing back) what can be dropped of [start, end) of the
-	 * owner's own key space. Called without locks; may mark again. */
+	 * owner's own keys, which is not marked any more. What is kept and may be
+	 * tried again later is marked again. Called without locks, one call at a
+	 * time. May sleep; may not wait for another thread's eviction. */
 	void (*evict)(struct memfile_evict_owner *o, uint64_t start, uint64_t end);
 };
+/* Embedded in who caches: one file's page cache. */
 struct memfile_evict_owner {
 	const struct memfile_evict_ops *ops;
-	struct list link;   /* [memfile] least recently used first */
-	uint64_t evictable; /* [memfile] bytes marked */
+	struct ivmap ranges; /* [memfile] marked, by the owner's keys */
 };
 /* Fills o; ops is a constant. */
 void memfile_evict_owner_init(struct memfile_evict_owner *o, const struct memfile_evict_ops *ops);
-/* Takes it off the list and waits until no evict() of it runs: before it is
- * freed. => sleeps; the caller holds no lock that evict() takes. */
+/* Takes its ranges off the queue and waits until no evict() of it runs: before it
+ * is freed. => sleeps; the caller holds no lock that evict() takes. */
 void memfile_evict_owner_fini(struct memfile *mf, struct memfile_evict_owner *o);
-/* The owner becomes the most recently used. */
+/* [start, end) of the owner's keys may be evicted and is the most recently used of
+ * all, also if it was marked before. Keys count as bytes. Without memory for
+ * the mark nothing happens: what is not marked stays. */
 void memfile_mark_evictable(struct memfile *mf, struct memfile_evict_owner *o, uint64_t start,
 			    uint64_t end);
-/* Does not wait for an evict() that runs. */
+/* [start, end), or everything of the owner, is not to be evicted. Neither waits
+ * for an evict() that runs. */
+void memfile_unmark_evictable(struct memfile *mf, struct memfile_evict_owner *o, uint64_t start,
+			      uint64_t end);
 void memfile_mark_unevictable(struct memfile *mf, struct memfile_evict_owner *o);
-/* Evicts at least `bytes` if it can; returns what was freed. */
+/* Evicts at least `bytes` if it can, least recently used first; returns what was
+ * freed. Waits for an eviction that runs already; 0 from inside an evict(). =>
+ * sleeps, no lock may be held. */
 uint64_t memfile_evict(struct memfile *mf, uint64_t bytes);
 
 /* ---- host files as mapfiles ---- */

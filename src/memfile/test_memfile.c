@@ -230,101 +230,6 @@ static void no_memory_fails_an_allocation_but_no_reference(void **state UNUSED)
 #endif
 }
 
-/* ---- eviction ---- */
-
-struct owner {
-	struct memfile_evict_owner o;
-	uint64_t offset, size;
-	unsigned evictions;
-	bool keeps;
-};
-
-static void owner_evict(struct memfile_evict_owner *o, uint64_t start UNUSED, uint64_t end UNUSED)
-{
-	struct owner *w = container_of(o, struct owner, o);
-
-	w->evictions++;
-	if (w->keeps)
-		memfile_mark_evictable(mf, o, 0, w->size);
-	else
-		memfile_decref(mf, w->offset, w->size);
-}
-
-static const struct memfile_evict_ops owner_ops = { owner_evict };
-
-static void owner_init(struct owner *w, bool keeps)
-{
-	memset(w, 0, sizeof(*w));
-	memfile_evict_owner_init(&w->o, &owner_ops);
-	w->size = 2 * MIB;
-	w->keeps = keeps;
-	w->offset = alloc(w->size, 0);
-	fill(w->offset, w->size, 1);
-	memfile_mark_evictable(mf, &w->o, 0, w->size);
-}
-
-static void eviction_begins_with_the_least_recently_used(void **state UNUSED)
-{
-	struct owner a, b, c;
-
-	owner_init(&a, false);
-	owner_init(&b, false);
-	owner_init(&c, false);
-	memfile_mark_evictable(mf, &a.o, 0, 0); /* used again */
-	assert_int_equal(memfile_evict(mf, MIB), 2 * MIB);
-	assert_int_equal(b.evictions, 1);
-	assert_int_equal(a.evictions + c.evictions, 0);
-	memfile_mark_unevictable(mf, &c.o);
-	assert_int_equal(memfile_evict(mf, 100 * MIB), 2 * MIB);
-	assert_int_equal(a.evictions, 1);
-	assert_int_equal(c.evictions, 0);
-	memfile_evict_owner_fini(mf, &a.o);
-}
-
-static void owners_that_keep_everything_end_an_eviction(void **state UNUSED)
-{
-	struct owner a, b;
-
-	owner_init(&a, true);
-	owner_init(&b, true);
-	assert_int_equal(memfile_evict(mf, MIB), 0);
-	assert_int_equal(a.evictions, 1);
-	assert_int_equal(b.evictions, 1);
-	memfile_evict_owner_fini(mf, &a.o);
-	memfile_evict_owner_fini(mf, &b.o);
-}
-
-static void *evict_often(void *arg)
-{
-	atomic_bool *stop = arg;
-
-	while (!atomic_load(stop))
-		(void)memfile_evict(mf, MIB);
-	return NULL;
-}
-
-static void an_owner_is_not_freed_under_its_eviction(void **state UNUSED)
-{
-	atomic_bool stop = false;
-	pthread_t thread;
-
-	assert_int_equal(pthread_create(&thread, NULL, evict_often, &stop), 0);
-	for (int i = 0; i < 200; i++) {
-		struct owner *w = malloc(sizeof(*w));
-
-		assert_non_null(w);
-		memset(w, 0, sizeof(*w));
-		memfile_evict_owner_init(&w->o, &owner_ops);
-		w->keeps = true;
-		w->size = P;
-		memfile_mark_evictable(mf, &w->o, 0, P);
-		memfile_evict_owner_fini(mf, &w->o);
-		free(w);
-	}
-	atomic_store(&stop, true);
-	pthread_join(thread, NULL);
-}
-
 /* ---- at random ---- */
 
 #define PAGES 300u
@@ -501,9 +406,6 @@ int main(void)
 		TEST(the_limit_is_on_what_is_used),
 		TEST(the_file_cannot_be_resized),
 		TEST(no_memory_fails_an_allocation_but_no_reference),
-		TEST(eviction_begins_with_the_least_recently_used),
-		TEST(owners_that_keep_everything_end_an_eviction),
-		TEST(an_owner_is_not_freed_under_its_eviction),
 		TEST(random_references_agree_with_a_table),
 		TEST(threads_get_memory_of_their_own),
 	};

@@ -282,6 +282,7 @@ int mm_map(struct mm *mm, const struct mm_map_args *args, gva_t *out)
 
 	if (err)
 		return err;
+	(void)memfile_relieve(mm->env.memfile); /* check_limits() judges */
 	rwlock_write(&mm->map_lock);
 	err = mm_map_locked(mm, args, size, 0, &removed, out);
 	populate = (args->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE ||

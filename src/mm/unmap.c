@@ -84,6 +84,7 @@ gva_t mm_brk(struct mm *mm, gva_t addr)
 	gva_t old, want, result;
 	int err = 0;
 
+	(void)memfile_relieve(mm->env.memfile);
 	rwlock_write(&mm->map_lock);
 	old = page_up(mm->layout.brk);
 	want = addr > UINT64_MAX - PAGE_SIZE ? UINT64_MAX : page_up(addr);

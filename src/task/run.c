@@ -22,6 +22,8 @@
 #include "task/internal.h"
 
 #define RUNNERS_IDLE_MAX 16
+/* A fault that fails for want of memory is tried so often. */
+#define FAULT_TRIES 3
 
 enum { RUNNER_WAIT, RUNNER_TASK, RUNNER_QUIT };
 
@@ -57,10 +59,21 @@ static int fault_access(uint32_t error_code)
 	return error_code & 2 ? MAP_W : MAP_R;
 }
 
+/* Without memory: what can be made again is dropped, and it is tried again. */
+static int fault_with_relief(struct task *t, const struct platform_event *ev, int *code)
+{
+	int tries = FAULT_TRIES, r;
+
+	do
+		r = mm_fault(t->mm, ev->addr, fault_access(ev->error_code), code);
+	while (r == -ENOMEM && --tries && memfile_relieve(t->kernel->memfile));
+	return r;
+}
+
 static void task_page_fault(struct task *t, const struct platform_event *ev)
 {
 	int code = ev->code;
-	int r = mm_fault(t->mm, ev->addr, fault_access(ev->error_code), &code);
+	int r = fault_with_relief(t, ev, &code);
 
 	atomic_fetch_add_explicit(&t->minflt, 1, memory_order_relaxed);
 	if (r == 0)
