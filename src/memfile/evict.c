@@ -9,8 +9,9 @@
  *	owner b   keys     |==2==|==3==|
  *	queue           1, 2, 3, 4        evict: 1 first
  *
- * One eviction runs at a time: a second waits for it, and then may find that it
- * has nothing left to do. An owner may be freed by one thread while another
+ * One eviction runs at a time. Relief waits for it, and then may find that it has
+ * nothing left to do; others, who may hold locks that it needs, go on without.
+ * An owner may be freed by one thread while another
  * evicts it:
  *
  *	memfile_evict()                 memfile_evict_owner_fini()
@@ -184,13 +185,13 @@ static void end_step(struct memfile *mf)
 	park_wake(&mf->evict_turns, UINT32_MAX);
 }
 
-/* Waits for whoever evicts now. False: that is this thread, from an evict(). */
-static bool begin_eviction(struct memfile *mf)
+/* False: somebody evicts already; waits for all others than this thread itself. */
+static bool begin_eviction(struct memfile *mf, bool waits)
 {
 	bool mine;
 
 	mutex_lock(&mf->lock);
-	while (mf->evictor && mf->evictor != park_tid()) {
+	while (waits && mf->evictor && mf->evictor != park_tid()) {
 		unsigned turn = atomic_load(&mf->evict_turns); /* pairs with (B) */
 
 		mutex_unlock(&mf->lock);
@@ -270,7 +271,7 @@ uint64_t memfile_evict(struct memfile *mf, uint64_t bytes)
 {
 	uint64_t freed;
 
-	if (!begin_eviction(mf))
+	if (!begin_eviction(mf, false))
 		return 0;
 	freed = evict_some(mf, bytes);
 	end_eviction(mf);
@@ -283,7 +284,7 @@ bool memfile_relieve(struct memfile *mf)
 
 	if (!memfile_over_limit(mf))
 		return true;
-	if (!begin_eviction(mf))
+	if (!begin_eviction(mf, true))
 		return false;
 	/* Whoever was before us may have done it. */
 	used = memfile_used(mf);

@@ -152,8 +152,8 @@ void memfile_unmark_evictable(struct memfile *mf, struct memfile_evict_owner *o,
 			      uint64_t end);
 void memfile_mark_unevictable(struct memfile *mf, struct memfile_evict_owner *o);
 /* Evicts at least `bytes` if it can, least recently used first; returns what was
- * freed. Waits for an eviction that runs already; 0 from inside an evict(). =>
- * sleeps, no lock may be held. */
+ * freed: nothing while another thread evicts, or from inside an evict(). => sleeps;
+ * locks that evict() takes may not be held. */
 uint64_t memfile_evict(struct memfile *mf, uint64_t bytes);
 
 /* ---- host files as mapfiles ---- */

@@ -301,6 +301,7 @@ struct segment *segments_cut_locked(struct pagecache *pc, uint64_t start, uint64
 	struct segment *list = NULL;
 	struct ivnode *n, *next;
 
+	memfile_unmark_evictable(pc->set->mf, &pc->evict, start, end);
 	split_at_locked(pc, start, sp);
 	split_at_locked(pc, end, sp);
 	for (n = ivmap_lower_bound(&pc->cache, start); n && n->start < end; n = next) {

@@ -295,9 +295,17 @@ int pagecache_invalidate(struct pagecache *pc, uint64_t start, uint64_t end)
 
 /* ---- eviction ---- */
 
-void evict_mark(struct pagecache *pc)
+/* Ages are kept for pieces of this: for each page they would cost too much. */
+#define EVICT_GRAIN ((uint64_t)256 << 10)
+
+void evict_mark(struct pagecache *pc, uint64_t start, uint64_t end)
 {
-	memfile_mark_evictable(pc->set->mf, &pc->evict, 0, PAGE_SIZE);
+	uint64_t size = page_up(atomic_load(&pc->size));
+
+	start &= ~(EVICT_GRAIN - 1);
+	end = end > size ? size : MIN((end + EVICT_GRAIN - 1) & ~(EVICT_GRAIN - 1), size);
+	if (start < end)
+		memfile_mark_evictable(pc->set->mf, &pc->evict, start, end);
 }
 
 /* The next piece of [start, end) that is cached. */
@@ -316,7 +324,8 @@ static bool next_cached(struct pagecache *pc, uint64_t start, uint64_t end, uint
 	return n && *from < end;
 }
 
-/* Writes the piece back and drops it, unless it is mapped. */
+/* Writes the piece back and drops it, unless it is mapped: then it will be asked
+ * for again, as the last. */
 static void evict_piece(struct pagecache *pc, uint64_t start, uint64_t end)
 {
 	struct segment *dropped = NULL;
@@ -326,8 +335,10 @@ static void evict_piece(struct pagecache *pc, uint64_t start, uint64_t end)
 	mutex_lock(&pc->maps_lock);
 	is_mapped = mapping_set_is_mapped(&pc->maps, start, end);
 	mutex_unlock(&pc->maps_lock);
-	if (is_mapped)
+	if (is_mapped) {
+		evict_mark(pc, start, end);
 		return;
+	}
 	err = writeback_range(pc, start, end, UINT64_MAX, true);
 	(void)err; /* kept in pc->errors; those pages stay */
 	mutex_lock(&pc->maps_lock);
@@ -339,8 +350,7 @@ static void evict_piece(struct pagecache *pc, uint64_t start, uint64_t end)
 	segments_free(pc, dropped);
 }
 
-/* Pages that are left get their mark again with the next read or fill, or when they
- * are unmapped. */
+/* Pages that are left otherwise get their mark again with their next use. */
 static void evict_range(struct pagecache *pc, uint64_t start, uint64_t end)
 {
 	uint64_t from, to;

@@ -144,7 +144,7 @@ static uint64_t fill_claimed(struct pagecache *pc, struct claim *c, struct spare
 	rwlock_write_unlock(&pc->data_lock);
 	pages_free(pc, offset + (good - pos), end - good);
 	if (good > pos)
-		evict_mark(pc);
+		evict_mark(pc, pos, good);
 	return good;
 }
 

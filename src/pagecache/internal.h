@@ -160,8 +160,9 @@ void dirty_done(struct pagecache *pc);
 /* The size changes; the rest of a last page that is cached is cleared. */
 void size_set_locked(struct pagecache *pc, uint64_t size);
 
-/* pc's pages may be evicted again, least recently used last. */
-void evict_mark(struct pagecache *pc);
+/* [start, end) was used, or may be evicted again: the cached pages around it become
+ * the last to go. => any lock but the memory file's */
+void evict_mark(struct pagecache *pc, uint64_t start, uint64_t end);
 extern const struct memfile_evict_ops pagecache_evict_ops;
 
 /* ---- fill.c ---- */

@@ -38,7 +38,7 @@ void pagecache_remove_mapping(struct pagecache *pc, struct mapping_space *ms, gv
 	is_cached = pc->cache.count > 0;
 	rwlock_read_unlock(&pc->data_lock);
 	if (is_cached)
-		evict_mark(pc);
+		evict_mark(pc, off, off + size);
 }
 
 /* What one call of translate() is about. */

@@ -96,7 +96,7 @@ ssize_t pagecache_read(struct pagecache *pc, struct uio *u, fileoff_t pos, struc
 		return flags & PAGECACHE_NOWAIT ? -EAGAIN : direct_read(pc, u, pos);
 	if (atomic_fetch_add_explicit(&pc->touches, 1, memory_order_relaxed) % TOUCH_EVERY ==
 	    TOUCH_EVERY - 1)
-		evict_mark(pc);
+		evict_mark(pc, pos, pos + u->remaining);
 	return read_cached(pc, u, pos, ra, flags);
 }
 

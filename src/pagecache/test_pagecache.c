@@ -632,7 +632,7 @@ static void eviction_spares_what_is_mapped(void **state)
 	assert_int_equal(fill_at(0, 8, 4 * MIB, 0), 4 * MIB);
 	assert_int_equal(space_map(&s, mf, pc, 1, true), 0);
 	assert_int_equal(space_store(&s, 0, 77), 0);
-	memfile_evict(mf, MIB);
+	memfile_evict(mf, 4 * MIB);
 	assert_int_equal(cached(), 2 * MIB); /* the piece that is mapped in part */
 	assert_all(back.bytes + 2 * MIB, 8, 2 * MIB);
 	assert_int_equal(read_at(0, 4 * MIB, 0), 4 * MIB);

@@ -237,7 +237,7 @@ static uint64_t install(struct pagecache *pc, struct stage *st, int *err)
 		pos = found == FOUND_PART ? install_part(pc, st, pos, err) : until;
 	}
 	spares_put(&sp);
-	evict_mark(pc);
+	evict_mark(pc, st->pos, pos);
 	return pos - st->pos;
 }
 
