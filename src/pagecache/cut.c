@@ -250,12 +250,16 @@ ssize_t pagecache_replace(struct pagecache *pc, uint64_t off, uint64_t size,
 	claim_cut_relock(pc, &c, start, end);
 	rwlock_write_unlock(&pc->data_lock);
 	n = fn(arg);
-	if (n > 0)
-		refresh_dirty(pc, off, off + MIN((uint64_t)n, size));
+	if (n > 0 && (uint64_t)n > size)
+		n = -EIO;
 	rwlock_write(&pc->data_lock);
-	dropped = drop_clean_locked(pc, start, end, true);
 	if (n > 0 && off + (uint64_t)n > atomic_load(&pc->size))
 		size_set_locked(pc, off + (uint64_t)n);
+	rwlock_write_unlock(&pc->data_lock);
+	if (n > 0)
+		refresh_dirty(pc, off, off + (uint64_t)n);
+	rwlock_write(&pc->data_lock);
+	dropped = drop_clean_locked(pc, start, end, true);
 	claim_drop_locked(pc, &c);
 	rwlock_write_unlock(&pc->data_lock);
 	if (dropped)
