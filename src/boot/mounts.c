@@ -5,7 +5,7 @@
  *	          (--no-overlay: the host directory itself)
  *	/proc     procfs      /sys  sysfs
  *	/dev      tmpfs with the devices that programs use
- *	/dev/shm  tmpfs
+ *	/dev/pts  devpts      /dev/shm  tmpfs
  *	DST       --bind, --tmpfs
  *
  * A mount point that is missing is made, in the overlay.
@@ -22,6 +22,7 @@
 #include "fs/overlay/overlay.h"
 #include "fs/remote/remote.h"
 #include "fs/tmpfs/tmpfs.h"
+#include "fs/tty/tty.h"
 #include "host/host.h"
 #include "procfs/procfs.h"
 
@@ -141,6 +142,7 @@ static int mount_tmpfs(struct build *b, const char *path, uint32_t mode, unsigne
 
 static int mount_dev(struct build *b)
 {
+	struct super *sb;
 	struct path at;
 	int r = mount_tmpfs(b, "/dev", 0755, MS_NOSUID | MS_NOEXEC);
 
@@ -150,6 +152,10 @@ static int mount_dev(struct build *b)
 		return r;
 	r = devfs_populate(&b->ctx, &at);
 	path_put(&at);
+	if (r == 0)
+		r = devpts_create(&devpts_defaults, &sb);
+	if (r == 0)
+		r = mount_at(b, "/dev/pts", sb, MS_NOSUID | MS_NOEXEC);
 	if (r == 0)
 		r = mount_tmpfs(b, "/dev/shm", 01777, MS_NOSUID | MS_NODEV);
 	return r;

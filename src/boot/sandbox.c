@@ -28,6 +28,7 @@
 #include "fs/epoll/epoll.h"
 #include "fs/hostfd/hostfd.h"
 #include "fs/pipe/pipe.h"
+#include "fs/tty/tty.h"
 #include "host/host.h"
 #include "host/proc.h"
 #include "host/safecopy.h"
@@ -141,6 +142,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	hostfd_init();
 	pipe_init();
 	epoll_init();
+	tty_register_devices();
 	report_init(k);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "procfs/internal.h"
+#include "task/tty.h"
 
 static char state_letter(const struct subject *s)
 {
@@ -128,20 +129,23 @@ static void show_stat(const struct subject *s, struct text *t)
 	uint64_t ut, st, start;
 	struct mm_usage u;
 	struct mm_layout l;
+	uint64_t tty;
+	int32_t tpgid;
 
 	usage_of(s, &u);
 	layout_of(s, &l);
 	group_times(g, &ut, &st);
+	tty_of_group(g, &tty, &tpgid);
 	if (s->task)
 		signal_view(s->task, &sv);
 	start = s->task ? s->task->start_ns / 10000000 : 0;
 	text_add(
 		t,
-		"%d (%.15s) %c %d %d %d 0 -1 4194304 %lu 0 %lu 0 %llu %llu %llu %llu 20 %d %u 0 %llu %llu "
+		"%d (%.15s) %c %d %d %d %d %d 4194304 %lu 0 %lu 0 %llu %llu %llu %llu 20 %d %u 0 %llu %llu "
 		"%llu 18446744073709551615 %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0 17 0 0 0 0 0 0 "
 		"%llu %llu %llu %llu %llu %llu %llu %d\n",
 		s->task && s->ctx ? (s->task->tid ? s->task->tid : g->pid) : g->pid, comm_of(s),
-		state_letter(s), group_ppid(g), g->pgid, g->sid,
+		state_letter(s), group_ppid(g), g->pgid, g->sid, (int)tty, tpgid,
 		s->task ? atomic_load(&s->task->minflt) : 0,
 		s->task ? atomic_load(&s->task->majflt) : 0, (unsigned long long)(ut / 10000000),
 		(unsigned long long)(st / 10000000),

@@ -308,6 +308,7 @@ static void group_end_locked(struct thread_group *g)
 	struct thread_group *parent = g->parent;
 	bool autoreap;
 
+	group_tty_end_locked(g);
 	g->is_zombie = true;
 	reparent_children_locked(g);
 	tie_cut_locked(g, parent);

@@ -310,7 +310,7 @@ static void link_process_locked(struct task *t, struct task *child, const struct
 		g->exit_signal = parent->exit_signal;
 		parent = parent->parent;
 	}
-	g->tty = t->group->tty;
+	group_set_tty_locked(g, t->group->tty);
 	g->ntasks = 1;
 	list_push_back(&g->tasks, &child->group_link);
 	pid_set_group_locked(g->pid, g);

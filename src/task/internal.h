@@ -71,6 +71,13 @@ int vfork_wait(struct task *t, struct vfork *v);
 void vfork_put(struct vfork *v);
 struct vfork *vfork_get(struct vfork *v);
 
+/* ---- tty.c ---- */
+
+/* NULL: none. */
+void group_set_tty_locked(struct thread_group *g, struct tty *tty);
+/* The process ends: a session's leader takes its terminal along. => pids_lock */
+void group_tty_end_locked(struct thread_group *g);
+
 /* ---- sigqueue.c ---- */
 
 struct sigqueue_entry {

@@ -366,7 +366,7 @@ int32_t task_setsid(struct task *t)
 		r = -EPERM;
 	} else {
 		pid_join_locked(g, g->pid, g->pid);
-		g->tty = NULL;
+		group_set_tty_locked(g, NULL);
 	}
 	mutex_unlock(&pids_lock);
 	return r;

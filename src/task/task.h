@@ -7,6 +7,7 @@
  *	sighand        signal actions; shared by CLONE_SIGHAND
  *	fdtable        descriptors; shared by CLONE_FILES
  *	fs_context     cwd, root, umask; shared by CLONE_FS
+ *	tty            a session's terminal: tty.h
  *
  * Life of a task (enum task_state):
  *
@@ -51,6 +52,7 @@ struct fdtable;
 struct fs_context;
 struct kernel;
 struct posix_timer;
+struct tty;
 
 /* ---- signals ---- */
 
@@ -209,7 +211,8 @@ struct thread_group {
 	struct list pgrp_link, session_link; /* [P] */
 	bool is_subreaper, was_execed;       /* [P] */
 	int exit_signal;                     /* [P] to the parent; 0 none */
-	struct tty *tty;                     /* [P] controlling terminal, opaque here */
+	struct tty *_Atomic tty;             /* [P] controlling terminal (tty.h); reference */
+	int32_t tty_old_pgrp;                /* [P] a leader's: who had it when it hung up */
 
 	struct sigqueue pending; /* [s] */
 	unsigned nqueued;        /* [s] entries queued in the whole group */

@@ -116,6 +116,12 @@ struct super *mount_super(const struct mount *m)
 	return m->sb;
 }
 
+void mount_root(struct mount *m, struct path *out)
+{
+	out->mount = mount_get(m);
+	out->dentry = dentry_get(m->root);
+}
+
 uint64_t mount_id(const struct mount *m)
 {
 	return m->id;

@@ -403,8 +403,9 @@ int vfs_remount(struct vfs *v, const struct path *at, unsigned flags);
 unsigned mount_flags(const struct mount *m);
 struct super *mount_super(const struct mount *m); /* borrowed */
 uint64_t mount_id(const struct mount *m);
-void vfs_root(struct vfs *v, struct path *out); /* reference */
-uint64_t vfs_new_dev(void);                     /* an anonymous device number */
+void mount_root(struct mount *m, struct path *out); /* its top directory: reference */
+void vfs_root(struct vfs *v, struct path *out);     /* reference */
+uint64_t vfs_new_dev(void);                         /* an anonymous device number */
 /* For each mount in order, for /proc/mounts and mountinfo; text made by fn. */
 struct mount_info {
 	uint64_t id, parent_id;

@@ -14,8 +14,6 @@
 
 #define CHUNK 4096
 
-int (*dev_open_tty)(struct inode *inode, struct file *file, const struct vfs_ctx *ctx);
-
 /* ---- operations ---- */
 
 static ssize_t null_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
@@ -134,7 +132,7 @@ static const struct device devices[] = {
 };
 
 #define MAJOR_MEM 1
-#define MAJOR_TTY 5 /* 0: /dev/tty, 2: /dev/ptmx */
+#define MAJOR_TTY 5 /* 0: /dev/tty, whose driver is fs/tty's */
 
 static int mem_open(struct inode *inode, struct file *file, const struct vfs_ctx *ctx)
 {
@@ -148,13 +146,7 @@ static int mem_open(struct inode *inode, struct file *file, const struct vfs_ctx
 	return -ENXIO;
 }
 
-static int tty_open(struct inode *inode, struct file *file, const struct vfs_ctx *ctx)
-{
-	return dev_open_tty ? dev_open_tty(inode, file, ctx) : -ENXIO;
-}
-
 static const struct chrdev_ops mem_driver = { mem_open };
-static const struct chrdev_ops tty_driver = { tty_open };
 
 /* ---- filling /dev ---- */
 
@@ -196,7 +188,6 @@ int devfs_populate(const struct vfs_ctx *ctx, const struct path *dev)
 	int r;
 
 	vfs_register_chrdev(MAJOR_MEM, 0, 256, &mem_driver);
-	vfs_register_chrdev(MAJOR_TTY, 0, 1, &tty_driver);
 	open_ctx.umask = 0;
 	r = make_nodes(&open_ctx, dev);
 	return r < 0 ? r : make_links(&open_ctx, dev);

@@ -9,7 +9,3 @@
 /* Registers the drivers and fills the directory `dev` (a tmpfs, say) with nodes
  * and links: fd, stdin, stdout, stderr, ptmx, pts/, shm/. ctx: root's. */
 int devfs_populate(const struct vfs_ctx *ctx, const struct path *dev) MUST_CHECK;
-
-/* Opens the caller's controlling terminal; filled by whoever owns terminals.
- * NULL, or no terminal: -ENXIO. It may replace file->ops and file->priv. */
-extern int (*dev_open_tty)(struct inode *inode, struct file *file, const struct vfs_ctx *ctx);
