@@ -22,13 +22,15 @@ struct subject {
 	struct thread_group *group;
 	struct task *task;
 	int fd;
-	const struct vfs_ctx *ctx; /* of the reader; may be NULL */
+	const struct pentry *entry; /* the one that is asked */
+	const struct vfs_ctx *ctx;  /* of the reader; may be NULL */
 };
 
 /* One name in a directory of the tree. */
 struct pentry {
 	const char *name;
 	uint32_t mode; /* S_IF* and permissions */
+	int index;     /* tells entries apart that share their functions */
 	void (*show)(const struct subject *s, struct text *t);
 	/* Writes to the file: the whole text of one write. */
 	ssize_t (*store)(const struct subject *s, const char *buf, size_t size);
@@ -49,10 +51,13 @@ struct pentry {
 
 extern const struct pentry proc_root_entries[]; /* root.c */
 extern const struct pentry sys_root_entries[];  /* sysfs.c */
+extern const struct pentry proc_ns_entries[];   /* ns.c */
 extern const struct pentry proc_pid_dir, proc_tid_dir, proc_fd_link, proc_fdinfo_file;
 extern const struct pentry proc_task_dir, proc_fd_dir, proc_fdinfo_dir;
 extern const struct pentry proc_cwd_link, proc_root_link, proc_exe_link; /* links.c */
 
+/* The namespaces' inodes: once, before the first lookup. */
+int procfs_ns_init(void) MUST_CHECK;
 /* Makes the inode of an entry. */
 int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s,
 		 struct inode **out) MUST_CHECK;

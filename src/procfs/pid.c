@@ -122,6 +122,14 @@ static ssize_t store_comm(const struct subject *s, const char *buf, size_t size)
 	return (ssize_t)size;
 }
 
+/* As the scheduler counts: 20 + nice, or below zero for real time. */
+static int priority_of(const struct subject *s)
+{
+	if (!s->task)
+		return 20;
+	return s->task->rt_priority ? -1 - s->task->rt_priority : 20 + s->task->nice;
+}
+
 static void show_stat(const struct subject *s, struct text *t)
 {
 	struct thread_group *g = s->group;
@@ -141,8 +149,8 @@ static void show_stat(const struct subject *s, struct text *t)
 	start = s->task ? s->task->start_ns / 10000000 : 0;
 	text_add(
 		t,
-		"%d (%.15s) %c %d %d %d %d %d 4194304 %lu 0 %lu 0 %llu %llu %llu %llu 20 %d %u 0 %llu %llu "
-		"%llu 18446744073709551615 %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0 17 0 0 0 0 0 0 "
+		"%d (%.15s) %c %d %d %d %d %d 4194304 %lu 0 %lu 0 %llu %llu %llu %llu %d %d %u 0 %llu %llu "
+		"%llu 18446744073709551615 %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0 17 0 %d %d 0 0 0 "
 		"%llu %llu %llu %llu %llu %llu %llu %d\n",
 		s->task && s->ctx ? (s->task->tid ? s->task->tid : g->pid) : g->pid, comm_of(s),
 		state_letter(s), group_ppid(g), g->pgid, g->sid, (int)tty, tpgid,
@@ -150,16 +158,17 @@ static void show_stat(const struct subject *s, struct text *t)
 		s->task ? atomic_load(&s->task->majflt) : 0, (unsigned long long)(ut / 10000000),
 		(unsigned long long)(st / 10000000),
 		(unsigned long long)(g->child_utime_ns / 10000000),
-		(unsigned long long)(g->child_stime_ns / 10000000), s->task ? s->task->nice : 0,
-		g->ntasks, (unsigned long long)start, (unsigned long long)u.vsize,
-		(unsigned long long)(u.rss >> PAGE_SHIFT), (unsigned long long)l.code_start,
-		(unsigned long long)l.code_end, (unsigned long long)l.stack_start,
-		(unsigned long long)sv.pending, (unsigned long long)sv.blocked,
-		(unsigned long long)sv.ignored, (unsigned long long)sv.caught,
-		(unsigned long long)l.data_start, (unsigned long long)l.data_end,
-		(unsigned long long)l.brk_start, (unsigned long long)l.arg_start,
-		(unsigned long long)l.arg_end, (unsigned long long)l.env_start,
-		(unsigned long long)l.env_end, g->exit_status);
+		(unsigned long long)(g->child_stime_ns / 10000000), priority_of(s),
+		s->task ? s->task->nice : 0, g->ntasks, (unsigned long long)start,
+		(unsigned long long)u.vsize, (unsigned long long)(u.rss >> PAGE_SHIFT),
+		(unsigned long long)l.code_start, (unsigned long long)l.code_end,
+		(unsigned long long)l.stack_start, (unsigned long long)sv.pending,
+		(unsigned long long)sv.blocked, (unsigned long long)sv.ignored,
+		(unsigned long long)sv.caught, s->task ? s->task->rt_priority : 0,
+		s->task ? s->task->policy : 0, (unsigned long long)l.data_start,
+		(unsigned long long)l.data_end, (unsigned long long)l.brk_start,
+		(unsigned long long)l.arg_start, (unsigned long long)l.arg_end,
+		(unsigned long long)l.env_start, (unsigned long long)l.env_end, g->exit_status);
 }
 
 static void show_statm(const struct subject *s, struct text *t)
@@ -206,6 +215,40 @@ static void status_signals(const struct subject *s, struct text *t)
 		 (unsigned long long)v.ignored, (unsigned long long)v.caught);
 }
 
+static uint32_t umask_of(const struct subject *s)
+{
+	struct fs_context *fs = s->task ? task_fs_get(s->task) : NULL;
+	uint32_t umask = 022;
+
+	if (fs) {
+		mutex_lock(&fs->lock);
+		umask = fs->umask;
+		mutex_unlock(&fs->lock);
+	}
+	fs_context_put(fs);
+	return umask;
+}
+
+/* The mask, and the same as a list of ranges. */
+static void status_cpus(const struct subject *s, struct text *t)
+{
+	uint64_t mask = __atomic_load_n(&s->task->cpu_affinity, __ATOMIC_RELAXED);
+	const char *comma = "";
+
+	text_add(t, "Cpus_allowed:\t%llx\nCpus_allowed_list:\t", (unsigned long long)mask);
+	for (unsigned i = 0, end; i < 64; i = end + 1) {
+		for (end = i; end < 64 && mask >> end & 1; end++)
+			;
+		if (end == i)
+			continue;
+		text_add(t, "%s%u", comma, i);
+		if (end - i > 1)
+			text_add(t, "-%u", end - 1);
+		comma = ",";
+	}
+	text_add(t, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+}
+
 static void show_status(const struct subject *s, struct text *t)
 {
 	struct thread_group *g = s->group;
@@ -217,8 +260,8 @@ static void show_status(const struct subject *s, struct text *t)
 
 	text_add(
 		t,
-		"Name:\t%.15s\nUmask:\t0022\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-		comm_of(s), st, state_name(st), g->pid, tid, group_ppid(g));
+		"Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+		comm_of(s), umask_of(s), st, state_name(st), g->pid, tid, group_ppid(g));
 	if (!s->task) {
 		text_add(t, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nThreads:\t0\n");
 		return;
@@ -246,10 +289,7 @@ static void show_status(const struct subject *s, struct text *t)
 		(unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
 		(unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
 		(unsigned long long)c->cap_ambient, s->task->no_new_privs);
-	text_add(
-		t,
-		"Cpus_allowed:\t%llx\nCpus_allowed_list:\t0-%u\nMems_allowed:\t1\nMems_allowed_list:\t0\n",
-		(unsigned long long)s->task->cpu_affinity, s->k->ncpus - 1);
+	status_cpus(s, t);
 	text_add(t, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
 		 atomic_load(&s->task->nvcsw), atomic_load(&s->task->nivcsw));
 	cred_put(c);
@@ -273,23 +313,33 @@ static void maps_line(const struct mm_vma_info *v, struct text *t)
 	text_add(t, "\n");
 }
 
-static void smaps_rest(const struct mm_vma_info *v, struct text *t)
+/* What is in memory. Which pages are shared with others or dirty is not known. */
+static void smaps_sizes(const struct mm_vma_info *v, struct text *t)
 {
-	unsigned long long size = (v->end - v->start) >> 10, rss = v->rss >> 10;
+	unsigned long long rss = v->rss >> 10;
 
 	text_add(
 		t,
-		"Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
 		"Rss:            %8llu kB\nPss:            %8llu kB\nShared_Clean:          0 kB\n"
 		"Shared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8llu kB\n"
 		"Referenced:     %8llu kB\nAnonymous:      %8llu kB\nLazyFree:              0 kB\n"
 		"AnonHugePages:         0 kB\nShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\n"
 		"Shared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\nSwap:                  0 kB\n"
-		"SwapPss:               0 kB\nLocked:         %8llu kB\nTHPeligible:           0\n"
-		"VmFlags:%s%s%s%s%s\n",
-		size, rss, rss, rss, rss, (unsigned long long)v->anon >> 10, v->locked ? size : 0,
-		v->prot & MAP_R ? " rd" : "", v->prot & MAP_W ? " wr" : "",
-		v->prot & MAP_X ? " ex" : "", v->shared ? " sh" : "", v->grows_down ? " gd" : "");
+		"SwapPss:               0 kB\nLocked:         %8llu kB\n",
+		rss, rss, rss, rss, (unsigned long long)v->anon >> 10,
+		v->locked ? (unsigned long long)(v->end - v->start) >> 10 : 0);
+}
+
+static void smaps_rest(const struct mm_vma_info *v, struct text *t)
+{
+	text_add(t,
+		 "Size:           %8llu kB\nKernelPageSize:        4 kB\n"
+		 "MMUPageSize:           4 kB\n",
+		 (unsigned long long)(v->end - v->start) >> 10);
+	smaps_sizes(v, t);
+	text_add(t, "THPeligible:           0\nVmFlags:%s%s%s%s%s\n", v->prot & MAP_R ? " rd" : "",
+		 v->prot & MAP_W ? " wr" : "", v->prot & MAP_X ? " ex" : "", v->shared ? " sh" : "",
+		 v->grows_down ? " gd" : "");
 }
 
 static void show_vmas(const struct subject *s, struct text *t, bool smaps)
@@ -314,6 +364,28 @@ static void show_maps(const struct subject *s, struct text *t)
 static void show_smaps(const struct subject *s, struct text *t)
 {
 	show_vmas(s, t, true);
+}
+
+/* The sums of smaps. */
+static void show_smaps_rollup(const struct subject *s, struct text *t)
+{
+	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
+	struct mm_vma_info *v = calloc(2, sizeof(*v)), *sum = v + 1;
+
+	for (gva_t at = 0; mm && v && mm_next_vma(mm, at, v); at = v->end) {
+		if (!sum->end)
+			sum->start = v->start;
+		sum->end = v->end;
+		sum->rss += v->rss;
+		sum->anon += v->anon;
+	}
+	if (v && sum->end) {
+		strcpy(sum->name, "[rollup]");
+		maps_line(sum, t);
+		smaps_sizes(sum, t);
+	}
+	free(v);
+	mm_put(mm);
 }
 
 static ssize_t mem_move(const struct subject *s, struct uio *u, uint64_t off, bool write)
@@ -450,6 +522,27 @@ static void show_wchan(const struct subject *s UNUSED, struct text *t)
 	text_add(t, "0");
 }
 
+static void show_slack(const struct subject *s, struct text *t)
+{
+	if (s->task)
+		text_add(t, "%llu\n", (unsigned long long)READ_ONCE(s->task->timer_slack_ns));
+}
+
+/* Only a task's own. */
+static ssize_t store_slack(const struct subject *s, const char *buf, size_t size)
+{
+	struct task *t = s->ctx ? s->ctx->task : NULL;
+	char *end;
+	unsigned long long v = strtoull(buf, &end, 10);
+
+	if (end == buf)
+		return -EINVAL;
+	if (!t || t != s->task)
+		return -EPERM;
+	WRITE_ONCE(t->timer_slack_ns, v ? v : 50000);
+	return (ssize_t)size;
+}
+
 static void show_sched(const struct subject *s, struct text *t)
 {
 	text_add(t, "%s (%d, #threads: %u)\n", comm_of(s), s->group->pid, s->group->ntasks);
@@ -516,45 +609,11 @@ static void show_mountinfo(const struct subject *s, struct text *t)
 	show_mounts_as(s, t, true);
 }
 
-/* ---- ns/ and net/ ---- */
+/* ---- net/ ---- */
 
-static ssize_t ns_text(const char *name, unsigned ino, char *buf, size_t size)
-{
-	char text[40];
-	int n = snprintf(text, sizeof(text), "%s:[%u]", name, ino);
-
-	memcpy(buf, text, MIN((size_t)n, size));
-	return (ssize_t)MIN((size_t)n, size);
-}
-
-#define NS(name, ino)                                                                    \
-	static ssize_t ns_##name(const struct subject *s UNUSED, char *buf, size_t size) \
-	{                                                                                \
-		return ns_text(#name, ino, buf, size);                                   \
-	}
-NS(pid, 4026531836u)
-NS(net, 4026531840u)
-NS(mnt, 4026531841u)
-NS(uts, 4026531838u)
-NS(ipc, 4026531839u)
-NS(user, 4026531837u)
-NS(cgroup, 4026531835u)
-
-#define LINK (S_IFLNK | 0777)
 #define RO (S_IFREG | 0444)
 #define RW (S_IFREG | 0644)
 #define DIR_ (S_IFDIR | 0555)
-
-static const struct pentry ns_entries[] = {
-	{ .name = "cgroup", .mode = LINK, .readlink = ns_cgroup },
-	{ .name = "ipc", .mode = LINK, .readlink = ns_ipc },
-	{ .name = "mnt", .mode = LINK, .readlink = ns_mnt },
-	{ .name = "net", .mode = LINK, .readlink = ns_net },
-	{ .name = "pid", .mode = LINK, .readlink = ns_pid },
-	{ .name = "user", .mode = LINK, .readlink = ns_user },
-	{ .name = "uts", .mode = LINK, .readlink = ns_uts },
-	{ .name = NULL },
-};
 
 static void show_net_dev(const struct subject *s UNUSED, struct text *t)
 {
@@ -634,6 +693,7 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 		{ .name = "status", .mode = RO, .show = show_status },                  \
 		{ .name = "maps", .mode = RO, .show = show_maps },                      \
 		{ .name = "smaps", .mode = RO, .show = show_smaps },                    \
+		{ .name = "smaps_rollup", .mode = RO, .show = show_smaps_rollup },      \
 		{ .name = "mem",                                                        \
 		  .mode = S_IFREG | 0600,                                               \
 		  .pread = mem_pread,                                                   \
@@ -656,7 +716,7 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 		{ .name = "sched", .mode = RO, .show = show_sched },                    \
 		{ .name = "mounts", .mode = RO, .show = show_mounts },                  \
 		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },            \
-		{ .name = "ns", .mode = DIR_, .children = ns_entries },                 \
+		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },            \
 	{                                                                               \
 		.name = "net", .mode = DIR_, .children = net_entries                    \
 	}
@@ -666,6 +726,7 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 static const struct pentry pid_entries[] = {
 	COMMON_ENTRIES,
 	{ .name = "coredump_filter", .mode = RW, .show = show_filter },
+	{ .name = "timerslack_ns", .mode = RW, .show = show_slack, .store = store_slack },
 	{ .name = NULL },
 };
 

@@ -86,7 +86,7 @@ void text_add(struct text *t, const char *fmt, ...)
 
 static int subject_get(struct pnode *n, const struct vfs_ctx *ctx, struct subject *s)
 {
-	*s = (struct subject){ .k = n->k, .fd = n->fd, .ctx = ctx };
+	*s = (struct subject){ .k = n->k, .fd = n->fd, .entry = n->entry, .ctx = ctx };
 	if (!n->pid)
 		return 0;
 	s->group = pid_find_group(n->k, n->pid);
@@ -552,6 +552,16 @@ static int next_pid(const struct subject *s, int after, char *name, int *number)
 	return 0;
 }
 
+/* The process of an open /proc/[pid]. */
+static struct thread_group *group_of(const struct file *f)
+{
+	struct pnode *n = pnode_of(f->inode);
+
+	if (f->ops != &proc_dir_fops || n->entry != &proc_pid_dir)
+		return NULL;
+	return pid_find_group(n->k, n->pid);
+}
+
 int procfs_create(struct kernel *k, struct super **out)
 {
 	static const struct pentry root = {
@@ -561,7 +571,10 @@ int procfs_create(struct kernel *k, struct super **out)
 		.next = next_pid,
 	};
 
-	return create(k, "proc", &root, out);
+	int r = procfs_ns_init();
+
+	task_group_of_proc = group_of;
+	return r < 0 ? r : create(k, "proc", &root, out);
 }
 
 int sysfs_create(struct kernel *k, struct super **out)

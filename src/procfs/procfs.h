@@ -5,6 +5,7 @@
  *	root.c     files about the whole sandbox
  *	pid.c      files about one process
  *	links.c    cwd, root, exe, fd/N: links that lead to the object itself
+ *	ns.c       the namespaces that ns/ links to
  *	sysfs.c    the part of /sys that programs look at
  *
  * A file's text is made when it is first read, or read again from the start,

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "procfs/internal.h"
+#include "task/machine.h"
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -96,7 +97,8 @@ static void show_loadavg(const struct subject *s, struct text *t)
 
 static void show_version(const struct subject *s UNUSED, struct text *t)
 {
-	text_add(t, "Linux version 6.18.0-nacre (nacre@nacre) (nacre application kernel) #1 SMP\n");
+	text_add(t, "Linux version " MACHINE_RELEASE
+		    " (nacre@nacre) (nacre application kernel) " MACHINE_VERSION "\n");
 }
 
 static void show_cpuinfo(const struct subject *s, struct text *t)
@@ -173,6 +175,36 @@ static void show_partitions(const struct subject *s UNUSED, struct text *t)
 	text_add(t, "major minor  #blocks  name\n\n");
 }
 
+/* Faults are those of the processes that live. */
+static void show_vmstat(const struct subject *s, struct text *t)
+{
+	unsigned long minflt = 0, majflt = 0;
+	uint64_t limit = s->k->memory_limit;
+	struct memfile_stats ms;
+	struct thread_group *g;
+
+	for (int32_t pid = 0; (g = pid_next_group(s->k, pid)); group_put(g)) {
+		struct task *task = group_any_task(g);
+
+		pid = g->pid;
+		if (task) {
+			minflt += atomic_load(&task->minflt);
+			majflt += atomic_load(&task->majflt);
+		}
+		task_put(task);
+	}
+	memfile_get_stats(s->k->memfile, &ms);
+	text_add(t,
+		 "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped 0\nnr_file_pages %llu\n"
+		 "nr_dirty 0\nnr_writeback 0\nnr_shmem %llu\npgpgin 0\npgpgout 0\npswpin 0\n"
+		 "pswpout 0\npgfault %lu\npgmajfault %lu\noom_kill 0\n",
+		 (unsigned long long)(limit - MIN(ms.used, limit)) >> PAGE_SHIFT,
+		 (unsigned long long)ms.used >> PAGE_SHIFT,
+		 (unsigned long long)ms.allocated[MEMFILE_PAGECACHE] >> PAGE_SHIFT,
+		 (unsigned long long)ms.allocated[MEMFILE_TMPFS] >> PAGE_SHIFT, minflt + majflt,
+		 majflt);
+}
+
 static void show_empty(const struct subject *s UNUSED, struct text *t UNUSED)
 {
 }
@@ -232,8 +264,8 @@ static ssize_t link_net(const struct subject *s UNUSED, char *buf, size_t size)
 	}
 
 VALUE(show_ostype, "Linux")
-VALUE(show_osrelease, "6.18.0-nacre")
-VALUE(show_sysversion, "#1 SMP nacre")
+VALUE(show_osrelease, MACHINE_RELEASE)
+VALUE(show_sysversion, MACHINE_VERSION)
 VALUE(show_ngroups, "65536")
 VALUE(show_cap_last, "%d", CAP_COUNT - 1)
 VALUE(show_overflow, "65534")
@@ -282,12 +314,7 @@ static void show_uuid(const struct subject *s UNUSED, struct text *t)
 {
 	uint8_t b[16];
 
-	for (size_t i = 0; i < sizeof(b); i += 8) {
-		uint64_t r = clock_ns(CLOCK_MONOTONIC) * 0x9e3779b97f4a7c15ull + i;
-
-		r ^= r >> 31;
-		memcpy(b + i, &r, 8);
-	}
+	machine_random(b, sizeof(b));
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
 	text_add(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", b[0],
@@ -402,6 +429,8 @@ const struct pentry proc_root_entries[] = {
 	{ .name = "devices", .mode = RO, .show = show_devices },
 	{ .name = "swaps", .mode = RO, .show = show_swaps },
 	{ .name = "partitions", .mode = RO, .show = show_partitions },
+	{ .name = "diskstats", .mode = RO, .show = show_empty },
+	{ .name = "vmstat", .mode = RO, .show = show_vmstat },
 	{ .name = "locks", .mode = RO, .show = show_empty },
 	{ .name = "modules", .mode = RO, .show = show_empty },
 	{ .name = "sys", .mode = DIR_, .children = sysctl_entries },

@@ -1,4 +1,8 @@
 /* The part of /sys that programs look at. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "procfs/internal.h"
@@ -60,6 +64,70 @@ static const struct pentry kernel_entries[] = {
 	{ .name = NULL },
 };
 
+/* cpuN: one socket, a core each. */
+static void show_cpu_number(const struct subject *s, struct text *t)
+{
+	text_add(t, "%d\n", s->fd);
+}
+
+static void show_cpu_bit(const struct subject *s, struct text *t)
+{
+	text_add(t, "%llx\n", 1ull << (s->fd & 63));
+}
+
+static void show_one(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "1\n");
+}
+
+static const struct pentry topology_entries[] = {
+	{ .name = "core_id", .mode = RO, .show = show_cpu_number },
+	{ .name = "physical_package_id", .mode = RO, .show = show_zero },
+	{ .name = "die_id", .mode = RO, .show = show_zero },
+	{ .name = "core_siblings", .mode = RO, .show = show_cpumap },
+	{ .name = "core_siblings_list", .mode = RO, .show = show_cpus },
+	{ .name = "package_cpus", .mode = RO, .show = show_cpumap },
+	{ .name = "package_cpus_list", .mode = RO, .show = show_cpus },
+	{ .name = "thread_siblings", .mode = RO, .show = show_cpu_bit },
+	{ .name = "thread_siblings_list", .mode = RO, .show = show_cpu_number },
+	{ .name = "core_cpus", .mode = RO, .show = show_cpu_bit },
+	{ .name = "core_cpus_list", .mode = RO, .show = show_cpu_number },
+	{ .name = NULL },
+};
+
+static const struct pentry one_cpu_entries[] = {
+	{ .name = "online", .mode = RO, .show = show_one },
+	{ .name = "topology", .mode = DIR_, .children = topology_entries },
+	{ .name = NULL },
+};
+
+static const struct pentry one_cpu = { .name = "cpu", .mode = DIR_, .children = one_cpu_entries };
+
+static int find_cpu(const struct subject *s, const char *name, const struct pentry **entry,
+		    int *number)
+{
+	char expect[32];
+	long n = strncmp(name, "cpu", 3) == 0 ? strtol(name + 3, NULL, 10) : -1;
+
+	if (n < 0 || n >= (long)s->k->ncpus)
+		return -ENOENT;
+	snprintf(expect, sizeof(expect), "cpu%ld", n);
+	if (strcmp(expect, name) != 0)
+		return -ENOENT;
+	*entry = &one_cpu;
+	*number = (int)n;
+	return 0;
+}
+
+static int next_cpu(const struct subject *s, int after, char *name, int *number)
+{
+	if (after + 1 >= (int)s->k->ncpus)
+		return -ENOENT;
+	*number = after + 1;
+	snprintf(name, 32, "cpu%d", *number);
+	return 0;
+}
+
 static const struct pentry cpu_entries[] = {
 	{ .name = "online", .mode = RO, .show = show_cpus },
 	{ .name = "possible", .mode = RO, .show = show_cpus },
@@ -83,7 +151,7 @@ static const struct pentry node_entries[] = {
 };
 
 static const struct pentry system_entries[] = {
-	{ .name = "cpu", .mode = DIR_, .children = cpu_entries },
+	{ .name = "cpu", .mode = DIR_, .children = cpu_entries, .find = find_cpu, .next = next_cpu },
 	{ .name = "node", .mode = DIR_, .children = node_entries },
 	{ .name = NULL },
 };

@@ -220,6 +220,9 @@ static long fcntl_file(struct task *t, const struct vfs_ctx *ctx, struct file *f
 	case F_SETLEASE:
 		return arg == F_UNLCK ? -EAGAIN : -EINVAL;
 	case F_NOTIFY:
+		/* To be told of nothing is what everybody is told. */
+		if (!(arg & ~(uint64_t)(unsigned)DN_MULTISHOT))
+			return 0;
 		return S_ISDIR(f->inode->mode) ? -EINVAL : -ENOTDIR;
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:

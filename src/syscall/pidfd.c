@@ -43,6 +43,19 @@ static int pidfd_get(struct task *t, int fd, struct thread_group **out)
 	return *out ? 0 : -EBADF;
 }
 
+/* A pidfd, or a directory of /proc. */
+static int signal_target(struct task *t, int fd, struct thread_group **out)
+{
+	struct file *f = fd_get(t, fd);
+
+	*out = f ? pidfd_group(f) : NULL;
+	if (f && !*out && task_group_of_proc)
+		*out = task_group_of_proc(f);
+	if (f)
+		file_put(f);
+	return *out ? 0 : -EBADF;
+}
+
 /* The signal's contents: made up, or the caller's own (rt_sigqueueinfo's rule). */
 static int pidfd_siginfo(struct task *t, struct thread_group *g, int signo, gva_t user,
 			 struct ksiginfo *info)
@@ -75,7 +88,7 @@ SYSCALL(pidfd_send_signal)
 
 	if (flags & ~ABI_PIDFD_SIGNAL_THREAD_GROUP)
 		return -EINVAL;
-	r = pidfd_get(t, (int)args->a[0], &g);
+	r = signal_target(t, (int)args->a[0], &g);
 	if (r < 0)
 		return r;
 	r = pidfd_siginfo(t, g, signo, args->a[2], &info);

@@ -58,6 +58,8 @@ int pidfd_create(struct task *t, struct thread_group *g, unsigned flags, struct 
 	return r;
 }
 
+struct thread_group *(*task_group_of_proc)(const struct file *f);
+
 struct thread_group *pidfd_group(struct file *f)
 {
 	struct thread_group *g = f->priv;

@@ -546,3 +546,6 @@ int pidfd_create(struct task *t, struct thread_group *g, unsigned flags, struct 
 	MUST_CHECK;
 /* The process behind it, with a reference, or NULL when f is no pidfd. */
 struct thread_group *pidfd_group(struct file *f);
+/* The same of an open directory /proc/[pid], which pidfd_send_signal(2) takes too;
+ * NULL: it is none, or the process is gone. Filled by procfs/. */
+extern struct thread_group *(*task_group_of_proc)(const struct file *f);

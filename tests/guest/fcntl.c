@@ -185,5 +185,6 @@ int main(void)
 	owners(fd);
 	record_locks(fd);
 	ofd_locks(fd);
+	CHECK_EQ(fcntl(fd, F_NOTIFY, DN_MULTISHOT), 0); /* nothing to be told of */
 	return 0;
 }

@@ -122,6 +122,30 @@ static void pidfds(void)
 	CHECK_ERR(syscall(SYS_pidfd_send_signal, 0, SIGTERM, NULL, 0), EBADF);
 }
 
+/* pidfd_send_signal() also takes an open /proc/[pid]. */
+static void proc_directory(void)
+{
+	pid_t pid = fork();
+	char path[32];
+	int fd, status;
+
+	if (pid == 0) {
+		pause();
+		_exit(1);
+	}
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	CHECK(fd >= 0);
+	CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), 0);
+	CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0), 0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	close(fd);
+	fd = open("/proc", O_RDONLY | O_DIRECTORY);
+	CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), EBADF);
+	close(fd);
+}
+
 static void from_clone(void)
 {
 	struct clone_args args;
@@ -147,6 +171,7 @@ int main(void)
 {
 	signals();
 	pidfds();
+	proc_directory();
 	from_clone();
 	return 0;
 }
