@@ -1,7 +1,8 @@
 # make              build build/nacre (meson and ninja do the work)
 # make demo         build, then show real programs inside nacre
 # make check        build, then every test; T=name runs one
-# make check-all    the suite under ASan+UBSan, unit and platform tests under TSan
+# make check-all    the slow tests; the suite under ASan+UBSan, unit and platform tests
+#                   under TSan
 # make bench        native : nacre : runsc
 # make install      PREFIX=/usr/local, DESTDIR=
 # make format       clang-format over everything, or FILES="src/mm/vma.c ..."
@@ -57,8 +58,9 @@ tsan:
 	@CC=clang tools/setup-build build-tsan $(SANITIZE) -Db_sanitize=thread
 	@$(call NINJA,build-tsan)
 
-check-all: deps-quiet asan tsan
-	@tests/run --build build-asan:unit,model,guest,e2e --build build-tsan:unit,model $(if $(T),'$(T)')
+check-all: deps-quiet all asan tsan
+	@tests/run --build $(BUILD):slow --build build-asan:unit,model,guest,e2e \
+		--build build-tsan:unit,model $(if $(T),'$(T)')
 
 bench: all
 	@bench/run $(BUILD)/nacre
