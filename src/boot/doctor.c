@@ -42,9 +42,11 @@ static int try_platform(void)
 
 static int child_main(void)
 {
-	int r = try_platform();
+	int r;
 
-	walls_enter();
+	platform_prepare();
+	walls_enter(NULL);
+	r = try_platform();
 	r = r < 0 ? r : filter_install();
 	printf("seccomp filter of the kernel (needed):     %s\n", r < 0 ? "no" : "yes");
 	print_walls();

@@ -55,11 +55,16 @@ extern struct wall walls[WALLS];
 /* Forks the kernel process inside as many namespaces as the host gives.
  * Returns its pid, 0 in the child, or a negative errno. */
 pid_t walls_fork(void);
-/* In the child: the empty root, no capabilities, Landlock. Nothing of the
- * host's tree can be reached afterwards but through open descriptors. */
-void walls_enter(void);
+/* In the child, before it has other threads or stubs, which get the same walls: the
+ * empty root, Landlock, no capabilities. Nothing of the host's tree can be reached
+ * afterwards but beneath l's directories (l NULL: nothing at all). */
+void walls_enter(const struct launch *l);
 /* One line with what is missing, or false when nothing is. */
 bool walls_describe_missing(char *buf, size_t size);
+
+/* ---- landlock.c ---- */
+/* Only what lies beneath l's directories may be opened. 0, or why not. */
+int landlock_enter(const struct launch *l) MUST_CHECK;
 
 /* ---- filter.c ---- */
 int filter_install(void) MUST_CHECK;

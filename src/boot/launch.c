@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,12 +40,29 @@ static int open_root(const struct boot_config *cfg)
 	return fd;
 }
 
+/* A file is opened for what it allows: later there is no path to it. */
+static int open_source(const struct boot_bind *b)
+{
+	int fd = host_openat(AT_FDCWD, b->src, O_PATH | O_CLOEXEC, 0), flags, r = -EACCES;
+	struct stat st;
+
+	if (fd < 0 || host_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return fd;
+	flags = O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+	if (!b->readonly)
+		r = host_openat(AT_FDCWD, b->src, O_RDWR | flags, 0);
+	if (r < 0)
+		r = host_openat(AT_FDCWD, b->src, O_RDONLY | flags, 0);
+	host_close(fd);
+	return r;
+}
+
 static int open_binds(const struct boot_config *cfg)
 {
 	for (size_t i = 0; i < cfg->nbinds; i++) {
 		struct boot_bind *b = &cfg->binds[i];
 
-		b->fd = host_openat(AT_FDCWD, b->src, O_PATH | O_CLOEXEC, 0);
+		b->fd = open_source(b);
 		if (b->fd < 0) {
 			fprintf(stderr, "nacre: --bind %s:%s: source: %s\n", b->src, b->dst,
 				strerror(-b->fd));

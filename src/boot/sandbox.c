@@ -138,6 +138,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 		r = loader_vdso_init(k->memfile, k->platform);
 	if (r < 0)
 		fail(l, "cannot initialise the kernel", r);
+	loader_vdso_set_cpus(k->ncpus);
 	console_init(k);
 	hostfd_init();
 	pipe_init();
@@ -275,11 +276,12 @@ NORETURN void sandbox_main(const struct launch *l)
 	int r, code;
 
 	detach_from_caller(l);
+	platform_prepare();
+	walls_enter(l);
 	bring_up(k, l);
 	r = mounts_build(k, l, &root);
 	if (r < 0)
 		end_with(l, BOOT_EXIT_FAILED);
-	walls_enter();
 	r = filter_install();
 	walls[WALL_SECCOMP].up = r == 0;
 	if (r < 0)

@@ -145,15 +145,7 @@ static void drop_capabilities(void)
 		wall_missing(WALL_CAPS, -r);
 }
 
-/* Landlock with a rule set that allows nothing: opening by path ends here.
- * What is opened beneath a directory descriptor is a path too, so this wall
- * stands only where every host directory that we serve is allowed. */
-static void landlock(void)
-{
-	wall_missing(WALL_LANDLOCK, ENOSYS);
-}
-
-void walls_enter(void)
+void walls_enter(const struct launch *l)
 {
 	int r;
 
@@ -162,7 +154,10 @@ void walls_enter(void)
 	walls[WALL_ROOT].up = r == 0;
 	if (r < 0)
 		wall_missing(WALL_ROOT, -r);
-	landlock();
+	r = landlock_enter(l);
+	walls[WALL_LANDLOCK].up = r == 0;
+	if (r < 0)
+		wall_missing(WALL_LANDLOCK, -r);
 	drop_capabilities();
 }
 
@@ -172,7 +167,7 @@ bool walls_describe_missing(char *buf, size_t size)
 
 	buf[0] = '\0';
 	for (int w = 0; w < WALLS; w++) {
-		if (walls[w].up || w == WALL_LANDLOCK)
+		if (walls[w].up)
 			continue;
 		n += (size_t)snprintf(buf + n, n < size ? size - n : 0, "%s%s (%s)", n ? ", " : "",
 				      walls[w].name, walls[w].why);

@@ -86,3 +86,16 @@ int host_setgroups(size_t count, const gid_t *groups) MUST_CHECK;
 /* Capability sets as 64-bit masks, of the calling thread. */
 int host_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable) MUST_CHECK;
 int host_capget(uint64_t *effective, uint64_t *permitted, uint64_t *inheritable) MUST_CHECK;
+
+/* ---- Landlock: landlock(7) ---- */
+
+struct landlock_ruleset {
+	uint64_t fs, net; /* the rights that are taken unless a rule gives them */
+};
+/* 1 and up; -ENOSYS, -EOPNOTSUPP: switched off. */
+int host_landlock_version(void);
+/* size: as much of rs as the version knows. A descriptor. */
+int host_landlock_create(const struct landlock_ruleset *rs, size_t size) MUST_CHECK;
+int host_landlock_add_path(int ruleset, int fd, uint64_t rights) MUST_CHECK;
+/* The calling thread and what it clones. */
+int host_landlock_restrict(int ruleset) MUST_CHECK;

@@ -124,3 +124,41 @@ int host_capget(uint64_t *effective, uint64_t *permitted, uint64_t *inheritable)
 	*inheritable = (uint64_t)half[1].inheritable << 32 | half[0].inheritable;
 	return (int)ret;
 }
+
+/* ---- Landlock (landlock_create_ruleset(2)); libc has no wrappers ---- */
+
+#define NR_LANDLOCK_CREATE_RULESET 444
+#define NR_LANDLOCK_ADD_RULE 445
+#define NR_LANDLOCK_RESTRICT_SELF 446
+#define LANDLOCK_VERSION 1u
+#define LANDLOCK_PATH_BENEATH 1
+
+int host_landlock_version(void)
+{
+	/* host-setup: landlock_create_ruleset */
+	return (int)HOST_CALL(syscall(NR_LANDLOCK_CREATE_RULESET, NULL, 0, LANDLOCK_VERSION));
+}
+
+int host_landlock_create(const struct landlock_ruleset *rs, size_t size)
+{
+	/* host-setup: landlock_create_ruleset */
+	return (int)HOST_CALL(syscall(NR_LANDLOCK_CREATE_RULESET, rs, size, 0));
+}
+
+int host_landlock_add_path(int ruleset, int fd, uint64_t rights)
+{
+	struct {
+		uint64_t rights;
+		int32_t fd;
+	} __attribute__((packed)) rule = { rights, fd };
+
+	/* host-setup: landlock_add_rule */
+	return (int)HOST_CALL(
+		syscall(NR_LANDLOCK_ADD_RULE, ruleset, LANDLOCK_PATH_BENEATH, &rule, 0));
+}
+
+int host_landlock_restrict(int ruleset)
+{
+	/* host-setup: landlock_restrict_self */
+	return (int)HOST_CALL(syscall(NR_LANDLOCK_RESTRICT_SELF, ruleset, 0));
+}

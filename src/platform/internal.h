@@ -6,6 +6,7 @@
 
 struct platform_impl {
 	const char *name;
+	void (*prepare)(void);
 	int (*create)(const struct platform_options *opt, struct platform **out);
 	void (*destroy)(struct platform *p);
 	void (*get_stats)(const struct platform *p, struct platform_stats *out);

@@ -6,6 +6,14 @@
 
 static const struct platform_impl *const impls[] = { &systrap_impl, &skeleton_impl };
 
+void platform_prepare(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(impls); i++) {
+		if (impls[i]->prepare)
+			impls[i]->prepare();
+	}
+}
+
 int platform_create(const struct platform_options *opt, struct platform **out)
 {
 	const char *name = opt->name ? opt->name : "systrap";

@@ -97,6 +97,9 @@ struct platform_stats { /* all since start; read without locks */
 	uint64_t as_created, as_reused, ctx_created, ctx_reused;
 };
 
+/* Looks at the host's /proc, which may be out of reach later. Before
+ * platform_create(); without it guests have no host clock functions. */
+void platform_prepare(void);
 /* Brings a platform up. Must be called by the main thread of the kernel
  * process before it starts other threads and before it installs its own
  * seccomp filter. -ENOSYS or -EPERM with a log line when the host cannot. */

@@ -92,7 +92,7 @@ int run_platform_tests(const struct platform_test *tests, size_t count)
 	if (host_ftruncate(memfd, MEM_PAGES * PAGE_SIZE) < 0 ||
 	    host_mmap(NULL, MEM_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0,
 		      (void **)&mem) < 0 ||
-	    platform_create(&opt, &plat) < 0)
+	    (platform_prepare(), platform_create(&opt, &plat)) < 0)
 		return 1;
 	for (size_t i = 0; i < count; i++) {
 		unsigned before = tests_failed;

@@ -278,6 +278,7 @@ static uint64_t systrap_vdso_symbol(const struct platform *p, const char *name)
 
 const struct platform_impl systrap_impl = {
 	.name = "systrap",
+	.prepare = zygote_prepare,
 	.create = systrap_create,
 	.destroy = systrap_destroy,
 	.get_stats = systrap_get_stats,

@@ -230,6 +230,7 @@ size_t filter_guest(struct sock_filter *f, size_t max, uint64_t region);
 size_t filter_mapper(struct sock_filter *f, size_t max, uint64_t region, int request_fd);
 
 /* ---- zygote.c ---- */
+void zygote_prepare(void); /* finds the host's vDSO */
 int zygote_start(struct systrap *st) MUST_CHECK;
 
 /* ---- mapper.c ---- */

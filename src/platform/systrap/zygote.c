@@ -142,9 +142,12 @@ IN_CHILD static void child_main(const struct child_plan *plan)
 
 /* ---- the parent's side ---- */
 
-/* One line of /proc/self/maps that belongs to the vDSO: extends the plan's
- * range if it is adjacent. The lines come in rising order. */
-static void take_maps_line(struct child_plan *plan, const char *line)
+/* Where [vvar] and [vdso] are; 0: not known. [I] once prepared */
+static uint64_t vdso_lo, vdso_hi;
+
+/* One line of /proc/self/maps that belongs to the vDSO: extends the range if it is
+ * adjacent. The lines come in rising order. */
+static void take_maps_line(const char *line)
 {
 	unsigned long lo, hi;
 
@@ -152,24 +155,21 @@ static void take_maps_line(struct child_plan *plan, const char *line)
 		return;
 	if (sscanf(line, "%lx-%lx", &lo, &hi) != 2)
 		return;
-	if (plan->vdso_hi == lo) {
-		plan->vdso_hi = hi;
-	} else {
-		plan->vdso_lo = lo;
-		plan->vdso_hi = hi;
-	}
+	if (vdso_hi != lo)
+		vdso_lo = lo;
+	vdso_hi = hi;
 }
 
-/* Where [vvar] and [vdso] are. Without /proc guests do without the host's
- * clock functions: their clock calls trap. */
-static void find_vdso(struct child_plan *plan)
+/* Without /proc guests do without the host's clock functions: their clock calls
+ * trap. */
+void zygote_prepare(void)
 {
 	static char buf[65536];
 	ssize_t n, size = 0;
 	char *save = NULL;
 	int fd;
 
-	plan->vdso_lo = plan->vdso_hi = 0;
+	vdso_lo = vdso_hi = 0;
 	fd = host_openat(AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return;
@@ -178,9 +178,9 @@ static void find_vdso(struct child_plan *plan)
 	host_close(fd);
 	buf[size] = '\0';
 	for (char *l = strtok_r(buf, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-		take_maps_line(plan, l);
-	if (plan->vdso_hi - plan->vdso_lo > STUB_VDSO_MAX)
-		plan->vdso_lo = plan->vdso_hi = 0;
+		take_maps_line(l);
+	if (vdso_hi - vdso_lo > STUB_VDSO_MAX)
+		vdso_lo = vdso_hi = 0;
 }
 
 static void fill_rodata(struct stub_rodata *ro, uint64_t region, int request_fd)
@@ -278,8 +278,9 @@ int zygote_start(struct systrap *st)
 		.answer_fd = st->answers.fd,
 		.request_off = (uint64_t)z->slot * STUB_REQUEST_SIZE,
 		.answer_off = (uint64_t)z->slot * PAGE_SIZE,
+		.vdso_lo = vdso_lo,
+		.vdso_hi = vdso_hi,
 	};
-	find_vdso(&plan);
 	if (__rseq_size)
 		plan.rseq =
 			(uint64_t)(uintptr_t)__builtin_thread_pointer() + (uint64_t)__rseq_offset;
