@@ -57,6 +57,7 @@ struct sock_options {
 	bool sndbuf_locked, rcvbuf_locked; /* set by the program */
 	int rcvlowat;
 	int priority, mark;
+	int timestamping;                  /* SOF_TIMESTAMPING_* */
 	uint64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
 	struct linger linger;
 	uint32_t bits; /* 1 << enum sock_bit */
@@ -73,8 +74,9 @@ enum sock_bit {
 	SOCK_BIT_NO_CHECK,
 	SOCK_BIT_PASSCRED,
 	SOCK_BIT_PASSSEC,
-	SOCK_BIT_TIMESTAMP,
-	SOCK_BIT_TIMESTAMPNS,
+	SOCK_BIT_TIMESTAMP,     /* also when it is in nanoseconds */
+	SOCK_BIT_TIMESTAMPNS,   /* which it is */
+	SOCK_BIT_TIMESTAMP_NEW, /* with the numbers of SO_TIMESTAMP_NEW */
 	SOCK_BIT_WIFI_STATUS,
 	SOCK_BIT_RXQ_OVFL,
 	SOCK_BIT_ZEROCOPY,
@@ -135,6 +137,14 @@ static inline int sock_take_error(struct socket *s)
  * until sock_wait_end(). */
 int sock_wait(struct sock_wait *w, struct waitq *q, uint32_t events) MUST_CHECK;
 void sock_wait_end(struct sock_wait *w);
+
+/* SO_TIMESTAMP and the like, SO_RXQ_OVFL, as control messages. drops: messages lost so
+ * far. => s.lock */
+void sock_describe(const struct socket *s, uint64_t time_ns, uint32_t drops,
+		   struct socket_control *c);
+
+/* netdevice(7), for sockets of every family: -ENOTTY for other commands. */
+long ifreq_ioctl(struct socket *s, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
 
 int sockopt_set(struct socket *s, int name, const void *val, size_t size,
 		const struct vfs_ctx *ctx);

@@ -309,6 +309,8 @@ ssize_t socket_recvmsg(struct file *f, struct socket_msg *m, unsigned flags,
 	m->files = NULL;
 	m->has_creds = false;
 	m->flags = 0;
+	if (m->control)
+		m->control->size = 0;
 	if (m->name)
 		m->name->size = 0;
 	wait_begin(&w, s, ctx, is_nonblock(f) || (flags & MSG_DONTWAIT), true);
@@ -404,6 +406,7 @@ static long owner_out(struct file *f, uint64_t arg, const struct vfs_ctx *ctx)
 static long socket_ioctl(struct file *f, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx)
 {
 	struct socket *s = f->priv;
+	long r;
 
 	switch (cmd) {
 	case FIOSETOWN:
@@ -413,7 +416,8 @@ static long socket_ioctl(struct file *f, unsigned cmd, uint64_t arg, const struc
 	case SIOCGPGRP:
 		return owner_out(f, arg, ctx);
 	}
-	return s->ops->ioctl ? s->ops->ioctl(s, cmd, arg, ctx) : -ENOTTY;
+	r = s->ops->ioctl ? s->ops->ioctl(s, cmd, arg, ctx) : -ENOTTY;
+	return r == -ENOTTY ? ifreq_ioctl(s, cmd, arg, ctx) : r;
 }
 
 static void socket_release(struct file *f)

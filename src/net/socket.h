@@ -26,6 +26,7 @@
 
 #include <sys/socket.h>
 
+#include "abi/socket.h"
 #include "vfs/vfs.h"
 
 /* An address in kernel form. size 0: none. */
@@ -46,6 +47,19 @@ struct socket_files {
 /* Drops the references and frees. NULL is allowed. */
 void socket_files_put(struct socket_files *sf);
 
+/* Control messages but for files and credentials, in either direction: struct
+ * abi_cmsghdr, each aligned to 8, with its data. */
+#define SOCKET_CONTROL_MAX 512u
+struct socket_control {
+	size_t size;
+	_Alignas(8) uint8_t bytes[SOCKET_CONTROL_MAX];
+};
+/* -EINVAL: there is no room. */
+int socket_control_add(struct socket_control *c, int level, int type, const void *data,
+		       size_t size);
+/* The message at *at (0 at first), which goes on; its data is behind it. NULL: no more. */
+const struct abi_cmsghdr *socket_control_next(const struct socket_control *c, size_t *at);
+
 struct socket_msg {
 	struct uio *data; /* [borrowed] */
 	/* send: where to, NULL for the peer. recv: filled with the sender's
@@ -56,6 +70,8 @@ struct socket_msg {
 	struct socket_files *files;
 	bool has_creds; /* SCM_CREDENTIALS: sent explicitly; to be delivered */
 	struct ucred creds;
+	/* [borrowed] send: what is asked for; recv: filled. May be NULL. */
+	struct socket_control *control;
 	unsigned flags; /* recv: MSG_TRUNC, MSG_EOR */
 };
 

@@ -3,6 +3,7 @@
  * those that mean nothing for a socket that never leaves the sandbox are recorded,
  * so that a program reads back what it set.
  */
+#include <asm/socket.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -18,6 +19,7 @@
 #define BUF_MAX 4194304 /* net.core.wmem_max, rmem_max */
 #define NSEC_PER_SEC 1000000000ull
 #define PRIORITY_UNPRIVILEGED 6
+#define TIMESTAMPING_MASK 0x7ffff /* SOF_TIMESTAMPING_* */
 
 static const struct {
 	int name;
@@ -33,8 +35,6 @@ static const struct {
 	{ SO_NO_CHECK, SOCK_BIT_NO_CHECK },
 	{ SO_PASSCRED, SOCK_BIT_PASSCRED },
 	{ SO_PASSSEC, SOCK_BIT_PASSSEC },
-	{ SO_TIMESTAMP, SOCK_BIT_TIMESTAMP },
-	{ SO_TIMESTAMPNS, SOCK_BIT_TIMESTAMPNS },
 	{ SO_WIFI_STATUS, SOCK_BIT_WIFI_STATUS },
 	{ SO_RXQ_OVFL, SOCK_BIT_RXQ_OVFL },
 };
@@ -101,11 +101,60 @@ static int set_priority(struct socket *s, int val, const struct vfs_ctx *ctx)
 	return 0;
 }
 
+/* Stamps are in microseconds or nanoseconds, and say so with the old numbers or the
+ * new ones: what was set last. */
+static const struct {
+	int name;
+	bool is_ns, is_new;
+} stamps[] = {
+	{ SO_TIMESTAMP_OLD, false, false },
+	{ SO_TIMESTAMPNS_OLD, true, false },
+	{ SO_TIMESTAMP_NEW, false, true },
+	{ SO_TIMESTAMPNS_NEW, true, true },
+};
+
+static int find_stamp(int name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(stamps); i++) {
+		if (stamps[i].name == name)
+			return (int)i;
+	}
+	return -1;
+}
+
+static void set_stamp(struct socket *s, int i, bool on)
+{
+	set_bit(s, SOCK_BIT_TIMESTAMP, on);
+	set_bit(s, SOCK_BIT_TIMESTAMPNS, on && stamps[i].is_ns);
+	set_bit(s, SOCK_BIT_TIMESTAMP_NEW, on && stamps[i].is_new);
+}
+
+static bool has_stamp(const struct socket *s, int i)
+{
+	return sock_has(s, SOCK_BIT_TIMESTAMP) &&
+	       sock_has(s, SOCK_BIT_TIMESTAMPNS) == stamps[i].is_ns &&
+	       sock_has(s, SOCK_BIT_TIMESTAMP_NEW) == stamps[i].is_new;
+}
+
+/* socket(7): receivers' software stamps are given; others are asked for in vain. */
+static int set_timestamping(struct socket *s, int name, int val)
+{
+	if (val & ~TIMESTAMPING_MASK)
+		return -EINVAL;
+	s->opt.timestamping = val;
+	set_bit(s, SOCK_BIT_TIMESTAMP_NEW, name == SO_TIMESTAMPING_NEW);
+	return 0;
+}
+
 static int set_value_locked(struct socket *s, int name, int val, const struct vfs_ctx *ctx)
 {
 	bool force = name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE;
-	int bit = find_flag(name);
+	int bit = find_flag(name), stamp = find_stamp(name);
 
+	if (stamp >= 0) {
+		set_stamp(s, stamp, val);
+		return 0;
+	}
 	if (bit >= 0) {
 		set_bit(s, (enum sock_bit)bit, val);
 		return 0;
@@ -133,6 +182,9 @@ static int set_value_locked(struct socket *s, int name, int val, const struct vf
 	case SO_MARK:
 		s->opt.mark = val;
 		return 0;
+	case SO_TIMESTAMPING_OLD:
+	case SO_TIMESTAMPING_NEW:
+		return set_timestamping(s, name, val);
 	case SO_INCOMING_CPU:
 	case SO_BUSY_POLL:
 	case SO_PREFER_BUSY_POLL:
@@ -194,8 +246,12 @@ static int give_timeout(void *val, size_t *size, uint64_t ns)
 
 static int get_value_locked(struct socket *s, int name, int *out)
 {
-	int bit = find_flag(name);
+	int bit = find_flag(name), stamp = find_stamp(name);
 
+	if (stamp >= 0) {
+		*out = has_stamp(s, stamp);
+		return 0;
+	}
 	if (bit >= 0) {
 		*out = sock_has(s, (enum sock_bit)bit);
 		return 0;
@@ -209,6 +265,10 @@ static int get_value_locked(struct socket *s, int name, int *out)
 		return 0;
 	case SO_RCVLOWAT:
 		*out = s->opt.rcvlowat;
+		return 0;
+	case SO_TIMESTAMPING_OLD:
+	case SO_TIMESTAMPING_NEW:
+		*out = s->opt.timestamping;
 		return 0;
 	case SO_SNDLOWAT:
 		*out = 1;

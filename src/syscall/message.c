@@ -27,6 +27,7 @@ struct message {
 	struct abi_msghdr h;
 	struct socket_addr name;
 	struct socket_msg m;
+	struct socket_control control;
 	struct uio u;
 	struct uio_seg segs[ABI_UIO_MAXIOV];
 };
@@ -109,16 +110,11 @@ static int cmsg_add(struct task *t, const struct abi_cmsghdr *h, const uint8_t *
 {
 	size_t size = h->len - CMSG_HEADER;
 
-	if (h->level != SOL_SOCKET)
-		return 0;
-	switch (h->type) {
-	case SCM_RIGHTS:
+	if (h->level == SOL_SOCKET && h->type == SCM_RIGHTS)
 		return rights_add(t, data, size, &m->files);
-	case SCM_CREDENTIALS:
+	if (h->level == SOL_SOCKET && h->type == SCM_CREDENTIALS)
 		return creds_add(t, data, size, m);
-	default:
-		return -EINVAL;
-	}
+	return socket_control_add(m->control, h->level, h->type, data, size);
 }
 
 static int cmsg_parse(struct task *t, const uint8_t *buf, size_t size, struct socket_msg *m)
@@ -147,6 +143,8 @@ static int control_in(struct task *t, struct message *msg)
 	uint8_t small[256], *buf = small;
 	int r;
 
+	msg->m.control = &msg->control;
+	msg->control.size = 0;
 	if (!msg->h.control || !size)
 		return 0;
 	if (size > ABI_OPTMEM_MAX)
@@ -265,9 +263,9 @@ static void control_advance(struct control_out *c, uint64_t size)
 }
 
 /* A message with data that may be cut. */
-static int control_put(struct control_out *c, int type, const void *data, size_t size)
+static int control_put(struct control_out *c, int level, int type, const void *data, size_t size)
 {
-	struct abi_cmsghdr h = { .len = CMSG_HEADER + size, .level = SOL_SOCKET, .type = type };
+	struct abi_cmsghdr h = { .len = CMSG_HEADER + size, .level = level, .type = type };
 
 	if (c->room < CMSG_HEADER) {
 		c->flags |= MSG_CTRUNC;
@@ -329,10 +327,14 @@ static int control_put_files(struct control_out *c, const struct socket_files *f
 
 static int control_write(struct control_out *c, const struct socket_msg *m, bool cloexec)
 {
+	const struct abi_cmsghdr *h;
+	size_t at = 0;
 	int r = 0;
 
-	if (m->has_creds)
-		r = control_put(c, SCM_CREDENTIALS, &m->creds, sizeof(m->creds));
+	while (r == 0 && (h = socket_control_next(m->control, &at)))
+		r = control_put(c, h->level, h->type, h + 1, h->len - CMSG_HEADER);
+	if (r == 0 && m->has_creds)
+		r = control_put(c, SOL_SOCKET, SCM_CREDENTIALS, &m->creds, sizeof(m->creds));
 	if (r == 0 && m->files)
 		r = control_put_files(c, m->files, cloexec);
 	return r;
@@ -366,6 +368,7 @@ static long recv_run(struct task *t, struct file *f, gva_t user, struct message 
 
 	if (msg->h.name)
 		msg->m.name = &msg->name;
+	msg->m.control = &msg->control;
 	n = socket_recvmsg(f, &msg->m, flags, task_vfs_begin_file(t, f));
 	task_vfs_end(t);
 	if (n < 0)

@@ -36,7 +36,7 @@ static int create(int family, int type, int protocol, struct socket **out)
 			return -EACCES; /* net.ipv4.ping_group_range is empty */
 		if (protocol && protocol != IPPROTO_UDP)
 			return -EPROTONOSUPPORT;
-		return -ESOCKTNOSUPPORT;
+		return udp_create(family, out);
 	case SOCK_RAW:
 		return protocol ? -EPERM : -EPROTONOSUPPORT; /* as without CAP_NET_RAW */
 	default:

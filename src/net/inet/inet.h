@@ -8,6 +8,7 @@
  *	inet.c     what TCP and UDP share: making sockets, bind, names
  *	ipopt.c    options of levels IPPROTO_IP and IPPROTO_IPV6
  *	tcp*.c     streams (tcp.h)
+ *	udp*.c     datagrams (udp.h)
  *
  * An IPv6 socket that is not IPV6_V6ONLY is an IPv4 socket too: names have one form
  * for both (name.h), and nothing above them differs.
@@ -113,8 +114,8 @@ int inet_autobind_locked(struct inet_sock *i, const struct vfs_ctx *ctx) MUST_CH
 /* The claim of a socket that is no longer connected: it keeps what bind asked for.
  * => s.lock */
 void inet_unclaim_locked(struct inet_sock *i);
-/* Where a packet from i to *to goes: the wildcard becomes the loopback address, and
- * *from the source address. -ENETUNREACH, -EINVAL, -EACCES (broadcast). => s.lock */
+/* Where a packet from i to one host, *to, goes: the wildcard becomes the loopback
+ * address, and *from the source address. -ENETUNREACH, -EINVAL. => s.lock */
 int inet_route_locked(const struct inet_sock *i, struct inet_name *to, struct inet_name *from)
 	MUST_CHECK;
 
@@ -127,5 +128,6 @@ int inet_setsockopt(struct socket *s, int level, int name, const void *val, size
 		    const struct vfs_ctx *ctx);
 int inet_getsockopt(struct socket *s, int level, int name, void *val, size_t *size);
 
-/* ---- tcp.c ---- */
+/* ---- tcp.c, udp.c ---- */
+int udp_create(int family, struct socket **out) MUST_CHECK;
 int tcp_create(int family, int protocol, struct socket **out) MUST_CHECK;

@@ -182,6 +182,12 @@ int inet_setsockopt(struct socket *s, int level, int name, const void *val, size
 {
 	int o = find(level, name), n, r;
 
+	if (level == IPPROTO_IP && s->type == SOCK_STREAM) {
+		if (name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP)
+			return -EPROTO;
+		if (name == IP_MULTICAST_IF)
+			return -EINVAL;
+	}
 	if (o < 0 || (level == IPPROTO_IPV6 && s->family != AF_INET6))
 		return -ENOPROTOOPT;
 	r = number_in(level, val, size, &n);

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "net/loopback.h"
 #include "net/socket.h"
 
 struct inet_name {
@@ -26,9 +27,6 @@ enum inet_route {
 	ROUTE_LINK_LOCAL,
 	ROUTE_NONE, /* nobody can be reached there */
 };
-
-#define LOOPBACK_INDEX 1 /* the interface's number */
-#define LOOPBACK_MTU 65536
 
 extern const struct inet_name name_loopback4, name_loopback6, name_any4, name_any6;
 

@@ -188,7 +188,7 @@ static ssize_t send_to(struct unix_sock *u, struct socket_msg *m, const struct s
 		       unsigned flags, struct sock_wait *w)
 {
 	size_t sndbuf = (size_t)__atomic_load_n(&u->s.opt.sndbuf, __ATOMIC_RELAXED);
-	int r = unix_check_creds(m, w->ctx);
+	int r = unix_check_control(m, w->ctx);
 
 	if (r < 0)
 		return r;

@@ -55,11 +55,18 @@ int unix_msg_create(struct unix_sock *u, size_t size, struct socket_msg *m, stru
 	return 0;
 }
 
-int unix_check_creds(const struct socket_msg *m, const struct vfs_ctx *ctx)
+int unix_check_control(const struct socket_msg *m, const struct vfs_ctx *ctx)
 {
 	const struct cred *c = ctx->cred;
 	uint32_t uid = m->creds.uid, gid = m->creds.gid;
 
+	const struct abi_cmsghdr *h;
+	size_t at = 0;
+
+	while (m->control && (h = socket_control_next(m->control, &at))) {
+		if (h->level == SOL_SOCKET) /* of other levels: not looked at */
+			return -EINVAL;
+	}
 	if (!m->has_creds)
 		return 0;
 	if ((uint32_t)m->creds.pid != ctx->pid && !cred_has_cap(c, CAP_SYS_ADMIN))

@@ -43,7 +43,7 @@ static ssize_t send_one(struct unix_sock *u, struct unix_sock *peer, struct sock
 static int send_check(struct unix_sock *u, const struct socket_msg *m, unsigned flags,
 		      const struct vfs_ctx *ctx)
 {
-	int r = unix_check_creds(m, ctx);
+	int r = unix_check_control(m, ctx);
 
 	if (r < 0)
 		return r;

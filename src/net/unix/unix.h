@@ -167,8 +167,9 @@ int unix_pair(struct socket *a, struct socket *b, const struct vfs_ctx *ctx);
  * credentials. -ENOMEM, -EFAULT. */
 int unix_msg_create(struct unix_sock *u, size_t size, struct socket_msg *m, struct unix_msg **out)
 	MUST_CHECK;
-/* May the caller claim the credentials that m carries? -EPERM. */
-int unix_check_creds(const struct socket_msg *m, const struct vfs_ctx *ctx) MUST_CHECK;
+/* May the caller claim the credentials that m carries? -EPERM. -EINVAL: a control
+ * message that is none of ours. */
+int unix_check_control(const struct socket_msg *m, const struct vfs_ctx *ctx) MUST_CHECK;
 /* As Linux: credentials go along when either end wants them. */
 void unix_msg_add_creds(struct unix_msg *msg, const struct unix_sock *to,
 			const struct vfs_ctx *ctx);
