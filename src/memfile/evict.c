@@ -178,7 +178,7 @@ void memfile_evict_owner_fini(struct memfile *mf, struct memfile_evict_owner *o)
 
 /* ---- turns ---- */
 
-static void end_step(struct memfile *mf)
+static void end_step(struct memfile *mf) RELEASES(&mf->lock)
 {
 	atomic_fetch_add(&mf->evict_turns, 1); /* (B) pairs with (A) */
 	mutex_unlock(&mf->lock);
