@@ -7,7 +7,8 @@
  *	mounts.c    the first mount tree
  *	walls.c     the outer walls: namespaces, empty root, capabilities, Landlock
  *	filter.c    the kernel process's seccomp allow-list
- *	control.c   what the launcher may ask the kernel process
+ *	control.c   what the launcher and the kernel process ask of each other
+ *	console.c   the terminal that nacre was started on
  *	report.c    --stats, state dumps
  *
  * Two processes: the launcher stays in the caller's place (process group,

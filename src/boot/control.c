@@ -1,5 +1,5 @@
-/* The control thread: carries out what the launcher asks for, and ends the
- * sandbox when the launcher is gone. */
+/* The channel between the launcher and the kernel process: a thread of the latter
+ * carries out what the former asks for, and ends the sandbox when it is gone. */
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -21,32 +21,43 @@ static struct control control;
 static void signal_first(struct kernel *k, int signo)
 {
 	struct ksiginfo info = { .signo = signo, .code = SI_USER };
-	struct thread_group *g = pid_find_group(k, 2);
+	struct thread_group *g = pid_find_group(k, FIRST_PID);
 
 	if (!g)
 		return;
-	signal_send_group(g, &info);
+	/* A job is continued as a whole. */
+	if (signo != SIGCONT || signal_send_pgrp(k, FIRST_PID, &info) < 0)
+		signal_send_group(g, &info);
 	group_put(g);
 }
 
 static void handle(struct kernel *k, const struct control_msg *m)
 {
-	struct ksiginfo info = { .signo = m->signo, .code = SI_KERNEL };
-
-	if (m->signo < 1 || m->signo > NSIGNALS)
-		return;
 	switch (m->kind) {
 	case CONTROL_SIGNAL:
-		signal_first(k, m->signo);
-		break;
 	case CONTROL_TTY_SIGNAL:
-	case CONTROL_WINCH:
-		if (signal_send_pgrp(k, console_foreground(), &info) < 0)
+		if (m->signo < 1 || m->signo > NSIGNALS)
+			break;
+		if (m->kind == CONTROL_SIGNAL)
 			signal_first(k, m->signo);
+		else
+			console_signal(k, m->signo);
+		break;
+	case CONTROL_FOREGROUND:
+	case CONTROL_BACKGROUND:
+	case CONTROL_ORPHANED:
+		console_set_place((enum control_kind)m->kind);
 		break;
 	default:
 		break;
 	}
+}
+
+void control_tell(enum control_kind kind, int signo)
+{
+	struct control_msg m = { .kind = (uint32_t)kind, .signo = signo };
+
+	(void)!host_write(control.fd, &m, sizeof(m)); /* it may be gone: then so are we */
 }
 
 static void control_main(void *arg)

@@ -4,14 +4,40 @@
 #include "boot/boot.h"
 #include "task/task.h"
 
+/* The guest's first process; 1 is the kernel itself. */
+#define FIRST_PID 2
+
+/* What the launcher and the kernel process tell each other. */
+enum control_kind {
+	/* To the kernel process: */
+	CONTROL_SIGNAL,     /* for the first process; SIGCONT: for its group */
+	CONTROL_TTY_SIGNAL, /* from the terminal */
+	CONTROL_FOREGROUND, /* the user's shell has us in the foreground, */
+	CONTROL_BACKGROUND, /* or not, */
+	CONTROL_ORPHANED,   /* or not, and no shell could change that */
+	/* To the launcher: */
+	CONTROL_STOPPED,        /* the first process has, by this signal */
+	CONTROL_WANTS_TERMINAL, /* somebody does, in the background: SIGTTIN or SIGTTOU */
+};
+struct control_msg {
+	uint32_t kind;
+	int32_t signo;
+};
+
 /* What the launcher hands to the kernel process. */
 struct launch {
 	const struct boot_config *cfg;
-	int root_fd;    /* of the host directory that becomes / */
-	int log_fd;     /* our own: log lines, strace */
-	int err_fd;     /* our own copy of standard error: the statistics */
-	int control_fd; /* read: struct control_msg; closed when we die */
-	int status_fd;  /* write: struct launch_status, once */
+	int root_fd;              /* of the host directory that becomes / */
+	int log_fd;               /* our own: log lines, strace */
+	int err_fd;               /* our own copy of standard error: the statistics */
+	int control_fd;           /* read: struct control_msg; closed when we die */
+	int status_fd;            /* write: struct launch_status, once */
+	int console_fd;           /* of the terminal that we were started on, or -1 */
+	bool console_is_own;      /* of a description of our own, non-blocking */
+	bool stdio_is_console[3]; /* which of 0 to 2 are that terminal */
+	int stdio_same_as[3];     /* the lowest of 0 to 2 with the same description */
+	enum control_kind place;  /* of ours at the start: CONTROL_FOREGROUND ... */
+	bool has_job_control;     /* a shell could continue us */
 	char cwd[4096];
 	uint32_t uid, gid;
 	uint32_t groups[64];
@@ -21,12 +47,6 @@ struct launch {
 /* How it ended: code is the exit status for the shell. */
 struct launch_status {
 	int32_t code;
-};
-
-enum control_kind { CONTROL_SIGNAL, CONTROL_TTY_SIGNAL, CONTROL_WINCH };
-struct control_msg {
-	uint32_t kind;
-	int32_t signo;
 };
 
 /* ---- walls.c ---- */
@@ -73,10 +93,14 @@ int filter_install(void) MUST_CHECK;
 NORETURN void sandbox_main(const struct launch *l);
 
 /* ---- mounts.c ---- */
-int mounts_build(struct kernel *k, const struct launch *l, struct path *root) MUST_CHECK;
+/* devpts: the instance at /dev/pts, borrowed. */
+int mounts_build(struct kernel *k, const struct launch *l, struct path *root, struct super **devpts)
+	MUST_CHECK;
 
 /* ---- control.c ---- */
 int control_start(struct kernel *k, int fd) MUST_CHECK;
+/* To the launcher. */
+void control_tell(enum control_kind kind, int signo);
 
 /* ---- report.c ---- */
 void report_stats(struct kernel *k, int fd, bool json);

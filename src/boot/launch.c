@@ -4,18 +4,21 @@
  * walls; then relays signals until that ends.
  *
  * Signals from the terminal (si_code SI_KERNEL) go to the guest's foreground
- * process group, others to its first process. A stop signal stops the launcher
- * itself too, so that the shell sees the job stop.
+ * process group, others to its first process. When that stops, the launcher stops
+ * itself too, so that the user's shell sees its job stop: see console.h.
  */
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,6 +138,66 @@ static void reserve_stdio(void)
 	}
 }
 
+/* ---- our place in the user's shell ---- */
+
+/* No shell would continue us: nobody of our session outside of our process group
+ * started us. */
+static bool is_orphaned(void)
+{
+	pid_t parent = getppid();
+
+	return getsid(parent) != getsid(0) || getpgid(parent) == getpgrp();
+}
+
+static enum control_kind our_place(const struct launch *l)
+{
+	pid_t pgrp = l->console_fd < 0 ? -1 : tcgetpgrp(l->console_fd);
+
+	/* Not our controlling terminal: no shell takes turns with us. */
+	if (pgrp < 0 || pgrp == getpgrp())
+		return CONTROL_FOREGROUND;
+	return is_orphaned() ? CONTROL_ORPHANED : CONTROL_BACKGROUND;
+}
+
+/* A description of the terminal that is nobody else's can be non-blocking. */
+static int open_console(int fd, bool *is_own)
+{
+	char path[32];
+	int own;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	*is_own = own >= 0;
+	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* The first terminal among 0 to 2, and which of them are that one. */
+static void find_console(struct launch *l)
+{
+	struct stat st, first = { 0 };
+
+	l->console_fd = -1;
+	for (int fd = 0; fd <= 2; fd++) {
+		l->stdio_same_as[fd] = fd;
+		if (!isatty(fd) || fstat(fd, &st) < 0)
+			continue;
+		if (l->console_fd < 0) {
+			first = st;
+			l->console_fd = open_console(fd, &l->console_is_own);
+		}
+		l->stdio_is_console[fd] = l->console_fd >= 0 && st.st_rdev == first.st_rdev &&
+					  st.st_dev == first.st_dev && st.st_ino == first.st_ino;
+		for (int i = fd - 1; i >= 0; i--) {
+			if (l->stdio_is_console[i] && host_same_description(i, fd))
+				l->stdio_same_as[fd] = i;
+		}
+	}
+	l->place = our_place(l);
+	l->has_job_control = !is_orphaned();
+}
+
+/* ---- while it runs ---- */
+
 static void send_control(int fd, enum control_kind kind, int signo)
 {
 	struct control_msg m = { .kind = kind, .signo = signo };
@@ -143,36 +206,80 @@ static void send_control(int fd, enum control_kind kind, int signo)
 		return; /* it is ending */
 }
 
-static void relay(int control, const siginfo_t *si)
+/* As the guest's job, so we: until the user's shell continues us. */
+static void stop_ourselves(int signo)
 {
-	bool tty = si->si_code == SI_KERNEL;
+	sigset_t set;
 
-	if (si->si_signo == SIGWINCH)
-		send_control(control, CONTROL_WINCH, SIGWINCH);
-	else
-		send_control(control, tty ? CONTROL_TTY_SIGNAL : CONTROL_SIGNAL, si->si_signo);
-	if (si->si_signo == SIGTSTP && tty)
-		raise(SIGSTOP);
+	if (signo != SIGSTOP && signo != SIGTSTP && signo != SIGTTIN && signo != SIGTTOU)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, signo);
+	kill(getpid(), signo);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Waits for the end, relaying; the exit status for our caller. */
-static int attend(pid_t kernel_pid, int control, int status_fd, const sigset_t *set,
-		  const struct boot_config *cfg)
+static void from_kernel(const struct launch *l, int control, const struct control_msg *m)
 {
-	struct launch_status st = { .code = -1 };
-	siginfo_t si;
+	enum control_kind place = our_place(l);
+
+	switch (m->kind) {
+	case CONTROL_STOPPED:
+		if (l->has_job_control)
+			stop_ourselves(m->signo);
+		break;
+	case CONTROL_WANTS_TERMINAL:
+		if (place == CONTROL_BACKGROUND)
+			stop_ourselves(m->signo);
+		break;
+	}
+	send_control(control, our_place(l), 0);
+}
+
+static void relay(const struct launch *l, int control, const struct signalfd_siginfo *si)
+{
+	bool tty = si->ssi_code == SI_KERNEL;
+	int signo = (int)si->ssi_signo;
+
+	if (signo == SIGCONT)
+		send_control(control, our_place(l), 0);
+	send_control(control, tty || signo == SIGWINCH ? CONTROL_TTY_SIGNAL : CONTROL_SIGNAL,
+		     signo);
+}
+
+/* Until the kernel process ends: its wait status. */
+static int attend(const struct launch *l, pid_t kernel_pid, int control, int signals)
+{
+	struct pollfd fds[2] = { { .fd = signals, .events = POLLIN },
+				 { .fd = control, .events = POLLIN } };
+	struct signalfd_siginfo si;
+	struct control_msg m;
 	int wstatus;
 
 	for (;;) {
-		if (sigwaitinfo(set, &si) < 0)
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			continue;
-		if (si.si_signo != SIGCHLD) {
-			relay(control, &si);
-			continue;
+		if (fds[1].revents) {
+			if (host_read(control, &m, sizeof(m)) == (ssize_t)sizeof(m))
+				from_kernel(l, control, &m);
+			else
+				fds[1].fd = -1; /* it is ending */
 		}
-		if (waitpid(kernel_pid, &wstatus, WNOHANG) == kernel_pid)
-			break;
+		if (!fds[0].revents || host_read(signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
+			continue;
+		if (si.ssi_signo != SIGCHLD)
+			relay(l, control, &si);
+		else if (waitpid(kernel_pid, &wstatus, WNOHANG) == kernel_pid)
+			return wstatus;
 	}
+}
+
+/* The exit status for our caller. */
+static int exit_status(const struct boot_config *cfg, int wstatus, int status_fd)
+{
+	struct launch_status st = { .code = -1 };
+
 	if (host_read(status_fd, &st, sizeof(st)) == (ssize_t)sizeof(st))
 		return st.code;
 	if (WIFSIGNALED(wstatus))
@@ -183,14 +290,26 @@ static int attend(pid_t kernel_pid, int control, int status_fd, const sigset_t *
 	return BOOT_EXIT_FAILED;
 }
 
+/* A guest that ended by a signal may have left the terminal raw. */
+static void restore_terminal(const struct launch *l, const struct termios *before, int code)
+{
+	if (l->console_fd >= 0 && (code >= 124 && code != BOOT_EXIT_NOTFOUND) &&
+	    our_place(l) == CONTROL_FOREGROUND)
+		(void)tcsetattr(l->console_fd, TCSADRAIN, before);
+}
+
 int boot_run(const struct boot_config *cfg)
 {
 	static struct launch l;
-	int control[2], status[2];
+	int control[2], status[2], signals, code;
+	struct termios modes;
 	sigset_t set;
 	pid_t pid;
 
 	reserve_stdio();
+	find_console(&l);
+	if (l.console_fd >= 0)
+		(void)tcgetattr(l.console_fd, &modes);
 	if (prepare(&l, cfg) < 0)
 		return BOOT_EXIT_FAILED;
 	if (host_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
@@ -203,6 +322,9 @@ int boot_run(const struct boot_config *cfg)
 	for (size_t i = 0; i < ARRAY_SIZE(relayed); i++)
 		sigaddset(&set, relayed[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (signals < 0)
+		return BOOT_EXIT_FAILED;
 	l.control_fd = control[1];
 	l.status_fd = status[1];
 	pid = walls_fork();
@@ -210,6 +332,7 @@ int boot_run(const struct boot_config *cfg)
 		sigprocmask(SIG_UNBLOCK, &set, NULL);
 		host_close(control[0]);
 		host_close(status[0]);
+		host_close(signals);
 		sandbox_main(&l);
 	}
 	if (pid < 0) {
@@ -218,5 +341,7 @@ int boot_run(const struct boot_config *cfg)
 	}
 	host_close(control[1]);
 	host_close(status[1]);
-	return attend(pid, control[0], status[0], &set, cfg);
+	code = exit_status(cfg, attend(&l, pid, control[0], signals), status[0]);
+	restore_terminal(&l, &modes, code);
+	return code;
 }

@@ -32,6 +32,7 @@ struct build {
 	struct vfs_ctx ctx;
 	struct cred *cred;
 	struct waiter waiter;
+	struct super *devpts;
 };
 
 static int report(const char *what, const char *arg, int err)
@@ -154,8 +155,10 @@ static int mount_dev(struct build *b)
 	path_put(&at);
 	if (r == 0)
 		r = devpts_create(&devpts_defaults, &sb);
-	if (r == 0)
+	if (r == 0) {
+		b->devpts = sb;
 		r = mount_at(b, "/dev/pts", sb, MS_NOSUID | MS_NOEXEC);
+	}
 	if (r == 0)
 		r = mount_tmpfs(b, "/dev/shm", 01777, MS_NOSUID | MS_NODEV);
 	return r;
@@ -209,7 +212,7 @@ static int mount_asked_tmpfs(struct build *b)
 	return r;
 }
 
-int mounts_build(struct kernel *k, const struct launch *l, struct path *root)
+int mounts_build(struct kernel *k, const struct launch *l, struct path *root, struct super **devpts)
 {
 	struct build b = { .k = k, .l = l };
 	struct super *sb;
@@ -242,6 +245,7 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root)
 		r = mount_asked_tmpfs(&b);
 	if (r == 0)
 		r = mount_binds(&b);
+	*devpts = b.devpts;
 	cred_put(b.cred);
 	return r;
 }

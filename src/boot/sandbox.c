@@ -102,6 +102,12 @@ static void memory_is_short(void *arg UNUSED, uint64_t excess)
 			 (unsigned long long)excess >> 10);
 }
 
+/* Then the job that the user's shell sees stops too. */
+static void first_stopped(int signo)
+{
+	control_tell(CONTROL_STOPPED, signo);
+}
+
 static void bring_up(struct kernel *k, const struct launch *l)
 {
 	const struct boot_config *cfg = l->cfg;
@@ -131,6 +137,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 		.syscall = syscall_dispatch,
 		.trace_signal = strace_signal,
 		.trace_exit = strace_exit,
+		.first_stopped = first_stopped,
 	};
 	k->ops = &ops;
 	r = task_init(k);
@@ -139,7 +146,6 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	if (r < 0)
 		fail(l, "cannot initialise the kernel", r);
 	loader_vdso_set_cpus(k->ncpus);
-	console_init(k);
 	hostfd_init();
 	pipe_init();
 	epoll_init();
@@ -156,8 +162,23 @@ static struct cred *first_cred(const struct launch *l)
 	return c;
 }
 
+static struct file *open_stdio(struct task *t, const struct launch *l, int fd)
+{
+	struct file *f = NULL;
+	bool cloexec;
+	int r;
+
+	if (l->stdio_is_console[fd] && l->stdio_same_as[fd] < fd)
+		return fdtable_get_file(t->files, l->stdio_same_as[fd], &cloexec);
+	r = console_stdio(l, task_vfs_begin(t), fd, &f);
+	task_vfs_end(t);
+	if (r == 0)
+		r = hostfd_file_create(fd, t->cred, &f);
+	return r < 0 ? NULL : f;
+}
+
 /* The guest's 0, 1 and 2 are ours, where they were open for the launcher. */
-static void install_stdio(struct task *t)
+static void install_stdio(struct task *t, const struct launch *l)
 {
 	for (int fd = 0; fd <= 2; fd++) {
 		int flags = host_fcntl(fd, F_GETFD, 0);
@@ -165,9 +186,8 @@ static void install_stdio(struct task *t)
 
 		if (flags < 0 || (flags & FD_CLOEXEC))
 			continue;
-		if (hostfd_file_create(fd, t->cred, &f) < 0)
-			continue;
-		if (fd_install_at(t, f, fd, false) < 0)
+		f = open_stdio(t, l, fd);
+		if (f && fd_install_at(t, f, fd, false) < 0)
 			file_put(f);
 	}
 }
@@ -218,7 +238,8 @@ static void start_first(struct kernel *k, const struct launch *l, struct path ro
 	r = task_create_first(k, cred, files, fs, &t);
 	if (r < 0)
 		fail(l, "cannot make the first process", r);
-	install_stdio(t);
+	console_give(k);
+	install_stdio(t, l);
 	r = exec_first(t, cfg->argv[0], cfg->argv, cfg->envp);
 	if (r < 0) {
 		n = snprintf(line, sizeof(line), "nacre: %s: %s\n", cfg->argv[0],
@@ -271,6 +292,7 @@ NORETURN void sandbox_main(const struct launch *l)
 {
 	struct kernel *k = &kernel;
 	const struct boot_config *cfg = l->cfg;
+	struct super *devpts;
 	struct path root;
 	char missing[512];
 	int r, code;
@@ -279,9 +301,13 @@ NORETURN void sandbox_main(const struct launch *l)
 	platform_prepare();
 	walls_enter(l);
 	bring_up(k, l);
-	r = mounts_build(k, l, &root);
+	r = mounts_build(k, l, &root, &devpts);
 	if (r < 0)
 		end_with(l, BOOT_EXIT_FAILED);
+	k->has_job_control = l->has_job_control;
+	r = console_init(k, l, devpts);
+	if (r < 0)
+		fail(l, "cannot hand the terminal over", r);
 	r = filter_install();
 	walls[WALL_SECCOMP].up = r == 0;
 	if (r < 0)

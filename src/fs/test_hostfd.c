@@ -362,25 +362,10 @@ static void null_and_zero(void **state)
 	file_put(f);
 }
 
-static int32_t foreground;
-
-static int32_t get_pgrp(const struct vfs_ctx *ctx UNUSED)
-{
-	return foreground;
-}
-
-static int set_pgrp(const struct vfs_ctx *ctx UNUSED, int32_t pgrp)
-{
-	foreground = pgrp;
-	return 0;
-}
-
-static const struct hostfd_tty_ops tty_ops = { get_pgrp, set_pgrp, get_pgrp };
-
 static void a_terminal(void **state)
 {
 	struct winsize ws = { .ws_row = 11, .ws_col = 22 };
-	int master = posix_openpt(O_RDWR | O_NOCTTY), slave, pgrp = 77;
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
 	uint8_t termios[64] = { 0 };
 	char buf[16] = { 0 };
 	struct kstat st;
@@ -393,25 +378,20 @@ static void a_terminal(void **state)
 	if (slave < 0)
 		skip();
 	f = wrap(slave);
-	hostfd_tty_ops = &tty_ops;
 	assert_int_equal(f->ops->ioctl(f, 0x5401, (uintptr_t)termios, &t.ctx), 0);
 	assert_int_equal(f->ops->ioctl(f, 0x5402, (uintptr_t)termios, &t.ctx), 0);
 	assert_int_equal(f->ops->ioctl(f, TIOCSWINSZ, (uintptr_t)&ws, &t.ctx), 0);
 	ws.ws_row = 0;
 	assert_int_equal(f->ops->ioctl(f, TIOCGWINSZ, (uintptr_t)&ws, &t.ctx), 0);
 	assert_int_equal(ws.ws_row, 11);
-	assert_int_equal(f->ops->ioctl(f, TIOCSPGRP, (uintptr_t)&pgrp, &t.ctx), 0);
-	pgrp = 0;
-	assert_int_equal(f->ops->ioctl(f, TIOCGPGRP, (uintptr_t)&pgrp, &t.ctx), 0);
-	assert_int_equal(pgrp, 77);
-	assert_int_equal(f->ops->ioctl(f, TIOCSTI, (uintptr_t) "x", &t.ctx), -ENOTTY);
+	assert_int_equal(f->ops->ioctl(f, TIOCGPGRP, (uintptr_t)&ws, &t.ctx), -ENOTTY);
+	assert_int_equal(f->ops->ioctl(f, TIOCSTI, (uintptr_t) "x", &t.ctx), -EIO);
 	assert_int_equal(file_getattr(f, &t.ctx, &st), 0);
 	assert_true(S_ISCHR(st.mode));
 	assert_int_equal(write(master, "line\n", 5), 5);
 	assert_int_equal(tree_get(&t, f, buf, sizeof(buf), -1), 5);
 	assert_string_equal(buf, "line\n");
 	assert_int_equal(tree_put(&t, f, "out", 3, -1), 3);
-	hostfd_tty_ops = NULL;
 	file_put(f);
 	close(master);
 }

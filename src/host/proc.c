@@ -2,6 +2,7 @@
 #include "host/proc.h"
 
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -75,6 +76,14 @@ int host_pidfd_send_signal(int pidfd, int sig)
 {
 	return (int)HOST_CALL(
 		syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0)); /* host: pidfd_send_signal */
+}
+
+bool host_same_description(int a, int b)
+{
+	pid_t self = getpid();
+
+	return HOST_CALL(syscall(SYS_kcmp, self, self, KCMP_FILE, a, b)) ==
+	       0; /* host-setup: kcmp */
 }
 
 int host_waitid(int idtype, id_t id, struct host_child *child, int options)

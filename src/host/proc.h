@@ -39,6 +39,10 @@ int host_waitid(int idtype, id_t id, struct host_child *child, int options) MUST
 /* Retries EINTR. usage may be NULL. */
 pid_t host_wait4(pid_t pid, int *status, int options, struct rusage *usage);
 
+/* Do two descriptors of ours share one open file description? False when the
+ * host does not tell. */
+bool host_same_description(int a, int b);
+
 int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old) MUST_CHECK;
 /* set and old may be NULL. */
 int host_sigprocmask(int how, const uint64_t *set, uint64_t *old);

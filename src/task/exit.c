@@ -198,13 +198,22 @@ static struct thread_group *reaper_of_locked(struct thread_group *g)
 	return g->kernel->init;
 }
 
-/* No living member has a parent in the session outside of the group: nobody
- * there can continue it (POSIX, "orphaned process group"). */
+/* Do g and its parent tie g's group to the rest of the session: is the parent of
+ * it, outside of the group? The first process has such a parent, the shell that
+ * nacre was started by; those that we have adopted have not. */
+static bool is_tie(const struct thread_group *g, const struct thread_group *parent)
+{
+	if (!parent || parent->pgid == g->pgid || parent->sid != g->sid)
+		return false;
+	return parent != g->kernel->init || (g->is_first && g->kernel->has_job_control);
+}
+
+/* No living member is a tie: nobody there can continue the group (POSIX,
+ * "orphaned process group"). */
 bool pgrp_is_orphaned_locked(struct pid *pgrp)
 {
 	list_for_each(g, &pgrp->pgrp, struct thread_group, pgrp_link) {
-		if (!g->is_zombie && g->parent && g->parent->pgid != g->pgid &&
-		    g->parent->sid == g->sid)
+		if (!g->is_zombie && is_tie(g, g->parent))
 			return false;
 	}
 	return true;
@@ -228,8 +237,7 @@ static void tie_cut_locked(struct thread_group *g, struct thread_group *parent)
 	struct ksiginfo cont = { .signo = SIGCONT, .code = SI_KERNEL };
 	struct pid *p = pid_lookup_locked(g->pgid);
 
-	if (!p || !parent || parent->pgid == g->pgid || parent->sid != g->sid ||
-	    !pgrp_is_orphaned_locked(p) || !pgrp_has_stopped_locked(p))
+	if (!p || !is_tie(g, parent) || !pgrp_is_orphaned_locked(p) || !pgrp_has_stopped_locked(p))
 		return;
 	list_for_each(member, &p->pgrp, struct thread_group, pgrp_link) {
 		(void)signal_send_group(member, &hup);
@@ -313,7 +321,7 @@ static void group_end_locked(struct thread_group *g)
 	reparent_children_locked(g);
 	tie_cut_locked(g, parent);
 	waitq_wake_all(&g->pidfd_waitq, EV_IN);
-	if (g->pid == 2)
+	if (g->is_first)
 		kernel_end(g->kernel, g->exit_status);
 	if (!parent || parent == g->kernel->init) {
 		group_reap_locked(g);

@@ -52,6 +52,8 @@ void signal_report_stop(struct thread_group *g, int code)
 	if (g->parent)
 		signal_notify_parent_locked(g, code, code == CLD_STOPPED ? g->stop_signo : SIGCONT);
 	mutex_unlock(&pids_lock);
+	if (g->is_first && code == CLD_STOPPED && g->kernel->ops->first_stopped)
+		g->kernel->ops->first_stopped(g->stop_signo);
 }
 
 static bool stop_is_over(struct thread_group *g, unsigned seq)

@@ -283,10 +283,12 @@ int task_create_first(struct kernel *k, const struct cred *cred, struct fdtable 
 		g->pid = t->tid;
 		g->leader = t;
 		g->exit_signal = SIGCHLD;
+		g->is_first = true;
 		g->ntasks = 1;
 		list_push_back(&g->tasks, &t->group_link);
 		pid_set_group_locked(g->pid, g);
-		pid_join_locked(g, g->pid, g->pid);
+		/* A job of its own in our session, as a shell would start it. */
+		pid_join_locked(g, g->pid, k->init->sid);
 		g->parent = k->init;
 		list_push_back(&k->init->children, &g->sibling);
 		group_get(g);

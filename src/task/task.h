@@ -210,6 +210,7 @@ struct thread_group {
 	int32_t pgid, sid;                   /* [P] */
 	struct list pgrp_link, session_link; /* [P] */
 	bool is_subreaper, was_execed;       /* [P] */
+	bool is_first;                       /* [I] the sandbox ends with it */
 	int exit_signal;                     /* [P] to the parent; 0 none */
 	struct tty *_Atomic tty;             /* [P] controlling terminal (tty.h); reference */
 	int32_t tty_old_pgrp;                /* [P] a leader's: who had it when it hung up */
@@ -267,7 +268,8 @@ struct kernel {
 	uint64_t memory_limit;
 	uint64_t boot_ns; /* CLOCK_BOOTTIME at start */
 	int32_t pid_max;
-	unsigned tasks_max; /* threads in all: beyond: -EAGAIN */
+	bool has_job_control; /* somebody outside continues the first process when it stops */
+	unsigned tasks_max;   /* threads in all: beyond: -EAGAIN */
 	atomic_uint ntasks;
 	const struct task_ops *ops;
 	/* Set when the first process is gone: how boot/ ends the sandbox. */
@@ -285,6 +287,8 @@ struct task_ops {
 	/* Observes (strace): a signal is delivered; a task ends. May be NULL. */
 	void (*trace_signal)(struct task *t, const struct ksiginfo *info);
 	void (*trace_exit)(struct task *t, int status);
+	/* The first process has stopped, by this signal. May be NULL. */
+	void (*first_stopped)(int signo);
 };
 
 /* ---- bring-up ---- */

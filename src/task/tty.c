@@ -114,6 +114,14 @@ out:
 	return r;
 }
 
+void tty_give_first(struct kernel *k, struct tty *tty)
+{
+	mutex_lock(&pids_lock);
+	list_for_each(g, &k->init->children, struct thread_group, sibling)
+		take_locked(g, tty);
+	mutex_unlock(&pids_lock);
+}
+
 /* ---- losing it ---- */
 
 static void signal_pgrp_locked(int32_t pgrp, int signo)

@@ -22,6 +22,7 @@
 #include "base/refcount.h"
 #include "vfs/vfs.h"
 
+struct kernel;
 struct task;
 struct thread_group;
 struct tty;
@@ -70,6 +71,9 @@ int32_t tty_get_pgrp(struct task *t, struct tty *tty, bool any);
 int32_t tty_get_sid(struct task *t, struct tty *tty, bool any);
 /* TIOCSPGRP, after tty_check(SIGTTOU): -ENOTTY, -EINVAL, -ESRCH, -EPERM. */
 int tty_set_pgrp(struct task *t, struct tty *tty, int32_t pgrp);
+
+/* The first process gets it, for the session that it is born in. */
+void tty_give_first(struct kernel *k, struct tty *tty);
 
 /* To the foreground group, from the terminal. -ESRCH: there is none. */
 int tty_signal(struct tty *tty, int signo);

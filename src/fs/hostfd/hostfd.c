@@ -11,7 +11,6 @@
 #include "fs/hostfd/internal.h"
 
 #define STDERR 2
-#define KERNEL_TCGETS 0x5401u
 
 static POOL_DEFINE(host_file_pool, struct host_file);
 
@@ -135,7 +134,7 @@ static int hostfd_setattr(struct inode *inode, const struct setattr *sa,
 /* The numbers 0 to 2 are never given to anything else. */
 static void give_up(int fd)
 {
-	int placeholder = fd <= STDERR ? host_eventfd(0, EFD_NONBLOCK) : -1;
+	int placeholder = fd >= 0 && fd <= STDERR ? host_eventfd(0, EFD_NONBLOCK) : -1;
 
 	if (placeholder >= 0 && host_dup3(placeholder, fd, O_CLOEXEC) >= 0) {
 		host_close(placeholder);
@@ -207,30 +206,29 @@ void hostfd_init(void)
 	hostfd_super.flags |= SUPER_OPENS_ALL;
 }
 
-static bool is_terminal(int fd)
-{
-	uint8_t termios[64];
-
-	return host_ioctl(fd, KERNEL_TCGETS, termios) == 0;
-}
-
-static int host_file_create(int fd, unsigned flags, const struct stat *st, struct host_file **out)
+int host_file_create(int own, int original, unsigned flags, const struct stat *st,
+		     struct host_file **out)
 {
 	struct host_file *hf = pool_alloc(&host_file_pool);
-	int own, r = -ENOMEM;
+	int r;
 
-	if (!hf)
-		goto out_give_up;
-	own = host_fcntl(fd, F_DUPFD_CLOEXEC, STDERR + 1);
-	r = own < 0 ? own : hostfd_create(own, "inherited", &hf->h);
-	if (r < 0)
-		goto out_free;
+	if (!hf) {
+		host_close(own);
+		give_up(original);
+		return -ENOMEM;
+	}
+	r = hostfd_create(own, "inherited", &hf->h);
+	if (r < 0) {
+		give_up(original);
+		pool_free(&host_file_pool, hf);
+		return r;
+	}
 	inode_init(&hf->inode, &hostfd_inode_ops, &hostfd_super, st->st_ino, st->st_mode,
 		   st->st_uid, st->st_gid);
-	hf->original = fd;
+	hf->original = original;
 	hf->kind = st->st_mode & S_IFMT;
 	hf->access = flags & O_ACCMODE;
-	hf->is_tty = S_ISCHR(hf->kind) && is_terminal(own);
+	hf->is_tty = S_ISCHR(hf->kind) && hostfd_is_terminal(own);
 	hf->can_seek = !hf->is_tty && host_lseek(own, 0, SEEK_CUR) >= 0;
 	atomic_init(&hf->move, hostfd_first_move(hf));
 	waitq_init(&hf->waitq);
@@ -242,28 +240,23 @@ static int host_file_create(int fd, unsigned flags, const struct stat *st, struc
 	}
 	*out = hf;
 	return 0;
-
-out_free:
-	pool_free(&host_file_pool, hf);
-out_give_up:
-	give_up(fd);
-	return r;
 }
 
 int hostfd_file_create(int fd, const struct cred *cred, struct file **out)
 {
 	struct host_file *hf;
 	struct stat st;
-	int flags, r;
+	int flags, own, r;
 
 	*out = NULL;
 	r = host_fstat(fd, &st);
 	flags = r < 0 ? r : host_fcntl(fd, F_GETFL, 0);
-	if (flags < 0) {
+	own = flags < 0 ? flags : host_fcntl(fd, F_DUPFD_CLOEXEC, STDERR + 1);
+	if (own < 0) {
 		give_up(fd);
-		return flags;
+		return own;
 	}
-	r = host_file_create(fd, (unsigned)flags, &st, &hf);
+	r = host_file_create(own, fd, (unsigned)flags, &st, &hf);
 	if (r < 0)
 		return r;
 	r = file_create_anon_of(&hf->inode,

@@ -3,7 +3,8 @@
  *
  *	hostfd.c    making and closing them; what is not moving bytes
  *	transfer.c  reads and writes
- *	tty.c       terminals
+ *	tty.c       terminals: what may be asked of them
+ *	console.c   the terminal that the sandbox was started on
  *	map.c       regular files as mappables
  *	notifier.c  one thread that waits for all of them
  *
@@ -21,22 +22,27 @@
  *	             what poll() promised. Another user of the same pipe or terminal
  *	             may be faster; then the call blocks the task's thread until the
  *	             next input, but no lock is held and no guest memory pinned.
+ *	MOVE_OWN     the console, when the launcher could open the terminal anew:
+ *	             that description is ours alone, and non-blocking
  *
- * (Rejected: a description of our own, by opening /proc/self/fd/N again: the
- * kernel process has no /proc. Rejected: a thread that reads ahead: it would
+ * (Rejected: a description of our own of everything, by opening /proc/self/fd/N
+ * again: a file's would have an offset of its own, and pipes have a mode that
+ * /proc may not give. Rejected: a thread that reads ahead: it would
  * take input that is meant for the shell.)
  *
  * Such a descriptor has an inode of its own, through which /dev/stdout and
  * /proc/self/fd/1 open it again: for what the descriptor allows, with the same
  * description below, but regular files get a position of their own, as on Linux.
  *
- * A terminal's termios and window size are the host's. Who has it in the
- * foreground is the guest's affair: hooks below. It has no name inside: ttyname()
- * finds none.
+ * A terminal's termios and window size are the host's, and its line discipline
+ * does the work. One terminal, the console, is also the controlling terminal of
+ * the guest's first session: whose turn it is there is told by the hooks below.
  */
 #pragma once
 
 #include "vfs/vfs.h"
+
+struct host_file;
 
 /* Once per process, before the first file. */
 void hostfd_init(void);
@@ -46,11 +52,21 @@ void hostfd_init(void);
  * it. Returns one reference. */
 int hostfd_file_create(int fd, const struct cred *cred, struct file **out) MUST_CHECK;
 
-/* The guest's side of a host terminal: which process group has it. Filled by
- * boot at start; until then TIOCGPGRP answers -ENOTTY. */
-struct hostfd_tty_ops {
-	int32_t (*get_pgrp)(const struct vfs_ctx *ctx);
-	int (*set_pgrp)(const struct vfs_ctx *ctx, int32_t pgrp);
-	int32_t (*get_sid)(const struct vfs_ctx *ctx);
+/* The console, from a descriptor of the terminal, which is taken. is_own: of a
+ * description that is nobody else's, and non-blocking. For the sandbox's life. */
+int hostfd_console_create(int fd, bool is_own, struct host_file **out) MUST_CHECK;
+/* Fills f, which is being opened. */
+void hostfd_console_open(struct host_file *console, struct file *f);
+
+/* The guest's side of the console. Filled by boot at start. */
+struct hostfd_console_ops {
+	/* May the caller read (SIGTTIN), or change modes or write (SIGTTOU) now?
+	 * 0, or what its call is to return. May sleep. */
+	int (*check)(const struct vfs_ctx *ctx, int signo);
+	/* Is the caller in the background, so that TOSTOP matters? */
+	bool (*is_background)(const struct vfs_ctx *ctx);
+	/* TIOCGPGRP and the like. -ENOTTY for others. */
+	long (*session_ioctl)(struct file *f, unsigned cmd, uint64_t arg,
+			      const struct vfs_ctx *ctx);
 };
-extern const struct hostfd_tty_ops *hostfd_tty_ops;
+extern const struct hostfd_console_ops *hostfd_console_ops;

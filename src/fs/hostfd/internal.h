@@ -8,7 +8,7 @@
 
 struct hostfd_map;
 
-enum move { MOVE_PLAIN, MOVE_NOWAIT, MOVE_SOCKET, MOVE_POLL };
+enum move { MOVE_PLAIN, MOVE_NOWAIT, MOVE_SOCKET, MOVE_POLL, MOVE_OWN };
 
 /* One inherited descriptor: the inode of all open files that lead to it. */
 struct host_file {
@@ -29,13 +29,29 @@ struct host_file {
 ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io);
 uint32_t hostfd_poll(struct file *f, struct poll_table *pt);
+/* One attempt, that does not block: bytes, 0, -EAGAIN. off -1: no position. */
+ssize_t hostfd_attempt(struct host_file *hf, struct uio *u, int64_t off, int flags);
+/* Until one of the poll(2) events holds: 0, -EAGAIN, -ERESTARTSYS, -ETIMEDOUT. */
+int hostfd_wait(struct host_file *hf, short events, const struct io *io, uint64_t deadline_ns);
 /* Was it opened by name? Then its position is not the description's. */
 bool hostfd_has_own_pos(const struct file *f);
 /* How to begin with a descriptor of this kind. */
 enum move hostfd_first_move(const struct host_file *hf);
 
+/* ---- hostfd.c ---- */
+
+struct stat;
+/* Takes own, and original (-1: none), also when it fails. flags: O_*; st: of own. */
+int host_file_create(int own, int original, unsigned flags, const struct stat *st,
+		     struct host_file **out) MUST_CHECK;
+
 /* ---- tty.c ---- */
 
+#define KERNEL_TCGETS 0x5401u
+
+bool hostfd_is_terminal(int fd);
+/* A command that only the foreground may give. */
+bool hostfd_tty_is_change(unsigned cmd);
 long hostfd_tty_ioctl(struct host_file *hf, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
 
 /* ---- map.c ---- */

@@ -49,7 +49,7 @@ static void arm(struct host_file *hf, short events)
 		notifier_arm(&hf->notify, events);
 }
 
-static int wait_for(struct host_file *hf, short events, const struct io *io)
+int hostfd_wait(struct host_file *hf, short events, const struct io *io, uint64_t deadline_ns)
 {
 	struct waitq_entry e;
 	int r = 0;
@@ -67,7 +67,7 @@ static int wait_for(struct host_file *hf, short events, const struct io *io)
 		if (poll_now(hf, events))
 			break;
 		arm(hf, events);
-		r = waiter_wait(io->ctx->waiter, PARK_FOREVER);
+		r = waiter_wait(io->ctx->waiter, deadline_ns);
 		if (r < 0)
 			break;
 	}
@@ -173,7 +173,7 @@ static ssize_t move_bounced(struct host_file *hf, struct uio *u)
 	return n;
 }
 
-static ssize_t attempt(struct host_file *hf, struct uio *u, int64_t off, int flags)
+ssize_t hostfd_attempt(struct host_file *hf, struct uio *u, int64_t off, int flags)
 {
 	ssize_t n;
 
@@ -205,8 +205,8 @@ ssize_t hostfd_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io
 
 	if (!u->remaining)
 		return 0;
-	while ((n = attempt(hf, u, off, 0)) == -EAGAIN) {
-		r = wait_for(hf, POLLIN, io);
+	while ((n = hostfd_attempt(hf, u, off, 0)) == -EAGAIN) {
+		r = hostfd_wait(hf, POLLIN, io, PARK_FOREVER);
 		if (r < 0)
 			return r;
 	}
@@ -231,10 +231,10 @@ ssize_t hostfd_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *i
 	ssize_t done = 0;
 
 	while (u->remaining) {
-		ssize_t n = attempt(hf, u, off, flags);
+		ssize_t n = hostfd_attempt(hf, u, off, flags);
 
 		if (n == -EAGAIN)
-			n = wait_for(hf, POLLOUT, io);
+			n = hostfd_wait(hf, POLLOUT, io, PARK_FOREVER);
 		else if (n == 0)
 			break;
 		if (n < 0)

@@ -9,7 +9,6 @@
 #include "fs/hostfd/internal.h"
 
 /* <asm/ioctls.h> and <asm/termbits.h> clash with libc's <termios.h>. */
-#define KERNEL_TCGETS 0x5401u
 #define KERNEL_TCSETS 0x5402u
 #define KERNEL_TCSETSW 0x5403u
 #define KERNEL_TCSETSF 0x5404u
@@ -19,8 +18,6 @@
 #define KERNEL_TCSETSW2 0x402c542cu
 #define KERNEL_TCSETSF2 0x402c542du
 #define KERNEL_TERMIOS2_SIZE 44
-
-const struct hostfd_tty_ops *hostfd_tty_ops;
 
 static long pass_out(struct host_file *hf, unsigned cmd, uint64_t arg, size_t size,
 		     const struct vfs_ctx *ctx)
@@ -40,20 +37,30 @@ static long pass_in(struct host_file *hf, unsigned cmd, uint64_t arg, size_t siz
 	return r < 0 ? r : host_ioctl(hf->h->fd, cmd, buf);
 }
 
-static long guest_side(unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx)
+bool hostfd_is_terminal(int fd)
 {
-	const struct hostfd_tty_ops *ops = hostfd_tty_ops;
-	int32_t id;
-	int r;
+	uint8_t termios[64];
 
-	if (!ops)
-		return -ENOTTY;
-	if (cmd == TIOCSPGRP) {
-		r = copy_in(ctx->mem, &id, arg, sizeof(id));
-		return r < 0 ? r : ops->set_pgrp(ctx, id);
+	return host_ioctl(fd, KERNEL_TCGETS, termios) == 0;
+}
+
+/* Changes of a terminal that is passed on to the host. */
+bool hostfd_tty_is_change(unsigned cmd)
+{
+	switch (cmd) {
+	case KERNEL_TCSETS:
+	case KERNEL_TCSETSW:
+	case KERNEL_TCSETSF:
+	case KERNEL_TCSETS2:
+	case KERNEL_TCSETSW2:
+	case KERNEL_TCSETSF2:
+	case TCFLSH:
+	case TCXONC:
+	case TCSBRK:
+	case TCSBRKP:
+		return true;
 	}
-	id = cmd == TIOCGPGRP ? ops->get_pgrp(ctx) : ops->get_sid(ctx);
-	return id < 0 ? id : copy_out(ctx->mem, arg, &id, sizeof(id));
+	return false;
 }
 
 long hostfd_tty_ioctl(struct host_file *hf, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx)
@@ -76,19 +83,16 @@ long hostfd_tty_ioctl(struct host_file *hf, unsigned cmd, uint64_t arg, const st
 	case TIOCSWINSZ:
 		return pass_in(hf, cmd, arg, sizeof(struct winsize), ctx);
 	case TIOCOUTQ:
+	case TIOCGETD:
 		return pass_out(hf, cmd, arg, sizeof(int), ctx);
 	case TCFLSH:
 	case TCXONC:
+		return arg > 3 ? -EINVAL : host_ioctl(hf->h->fd, cmd, (void *)(uintptr_t)arg);
 	case TCSBRK:
 	case TCSBRKP:
-		return host_ioctl(hf->h->fd, cmd, (void *)(uintptr_t)(arg & 3));
-	case TIOCGPGRP:
-	case TIOCSPGRP:
-	case TIOCGSID:
-		return guest_side(cmd, arg, ctx);
-	case TIOCSCTTY:
-	case TIOCNOTTY:
-		return 0;
+		return host_ioctl(hf->h->fd, cmd, (void *)(uintptr_t)(arg & 1));
+	case TIOCSTI:
+		return -EIO;
 	default:
 		return -ENOTTY;
 	}
