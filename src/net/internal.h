@@ -107,7 +107,7 @@ struct net_family {
 	/* type is without flags. Returns a reference. */
 	int (*create)(int type, int protocol, struct socket **out);
 };
-extern const struct net_family unix_family, inet_family, inet6_family;
+extern const struct net_family unix_family, inet_family, inet6_family, netlink_family;
 
 /* Sets the common part; one reference. */
 void socket_init(struct socket *s, const struct proto_ops *ops, int family, int type, int protocol);

@@ -21,7 +21,12 @@
 
 static const struct file_ops socket_file_ops;
 
-static const struct net_family *const families[] = { &unix_family, &inet_family, &inet6_family };
+static const struct net_family *const families[] = {
+	&unix_family,
+	&inet_family,
+	&inet6_family,
+	&netlink_family,
+};
 
 /* ---- the common part ---- */
 

@@ -119,3 +119,19 @@ struct socket_info {
 };
 /* Calls fn for each AF_UNIX socket; a snapshot that may be a moment old. */
 void socket_for_each_unix(void (*fn)(const struct socket_info *si, void *arg), void *arg);
+
+/* A row of /proc/net/tcp and its kind. Addresses as 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+struct inet_info {
+	uint8_t local[16], remote[16];
+	uint16_t local_port, remote_port;
+	int state; /* as TCP_INFO has it */
+	uint32_t tx, rx, drops;
+	bool waits;       /* TIME_WAIT and the like: no socket is left */
+	uint64_t wait_ns; /* for how long yet */
+	uint64_t ino;
+	uint32_t uid;
+	unsigned refs;
+};
+/* Calls fn for each socket of the family and type that has a port. */
+void socket_for_each_inet(int family, int type, void (*fn)(const struct inet_info *, void *),
+			  void *arg);

@@ -609,45 +609,9 @@ static void show_mountinfo(const struct subject *s, struct text *t)
 	show_mounts_as(s, t, true);
 }
 
-/* ---- net/ ---- */
-
 #define RO (S_IFREG | 0444)
 #define RW (S_IFREG | 0644)
 #define DIR_ (S_IFDIR | 0555)
-
-static void show_net_dev(const struct subject *s UNUSED, struct text *t)
-{
-	text_add(
-		t,
-		"Inter-|   Receive                                                |  Transmit\n"
-		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
-		"drop fifo colls carrier compressed\n");
-}
-
-static void show_net_unix(const struct subject *s UNUSED, struct text *t)
-{
-	text_add(t, "Num       RefCount Protocol Flags    Type St Inode Path\n");
-}
-
-static void show_net_tcp(const struct subject *s UNUSED, struct text *t)
-{
-	text_add(
-		t,
-		"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
-}
-
-static void show_nothing(const struct subject *s UNUSED, struct text *t UNUSED)
-{
-}
-
-static const struct pentry net_entries[] = {
-	{ .name = "dev", .mode = RO, .show = show_net_dev },
-	{ .name = "unix", .mode = RO, .show = show_net_unix },
-	{ .name = "tcp", .mode = RO, .show = show_net_tcp },
-	{ .name = "udp", .mode = RO, .show = show_net_tcp },
-	{ .name = "if_inet6", .mode = RO, .show = show_nothing },
-	{ .name = NULL },
-};
 
 /* ---- task/ ---- */
 
@@ -718,7 +682,7 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },            \
 		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },            \
 	{                                                                               \
-		.name = "net", .mode = DIR_, .children = net_entries                    \
+		.name = "net", .mode = DIR_, .children = proc_net_entries               \
 	}
 
 /* The fixed part is a table; the links and directories with parts elsewhere

@@ -4,6 +4,8 @@
  *	procfs.c   inodes: a tree of tables, and one directory per process
  *	root.c     files about the whole sandbox
  *	pid.c      files about one process
+ *	net.c      /proc/[pid]/net
+ *	sysnet.c   /proc/sys/net
  *	links.c    cwd, root, exe, fd/N: links that lead to the object itself
  *	ns.c       the namespaces that ns/ links to
  *	sysfs.c    the part of /sys that programs look at

@@ -388,16 +388,6 @@ static const struct pentry fs_entries[] = {
 	{ .name = NULL },
 };
 
-static const struct pentry core_entries[] = {
-	{ .name = "somaxconn", .mode = RO, .show = show_somaxconn },
-	{ .name = NULL },
-};
-
-static const struct pentry sysnet_entries[] = {
-	{ .name = "core", .mode = DIR_, .children = core_entries },
-	{ .name = NULL },
-};
-
 static const struct pentry user_entries[] = {
 	{ .name = "max_user_namespaces", .mode = RO, .show = show_zero },
 	{ .name = NULL },
@@ -407,7 +397,7 @@ static const struct pentry sysctl_entries[] = {
 	{ .name = "kernel", .mode = DIR_, .children = kernel_entries },
 	{ .name = "vm", .mode = DIR_, .children = vm_entries },
 	{ .name = "fs", .mode = DIR_, .children = fs_entries },
-	{ .name = "net", .mode = DIR_, .children = sysnet_entries },
+	{ .name = "net", .mode = DIR_, .children = sys_net_entries },
 	{ .name = "user", .mode = DIR_, .children = user_entries },
 	{ .name = NULL },
 };

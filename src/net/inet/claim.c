@@ -114,6 +114,8 @@ static void port_put(struct port_table *t, uint16_t number)
 void claim_init(struct inet_claim *c, struct socket *owner)
 {
 	*c = (struct inet_claim){ .owner = owner, .kind = CLAIM_NONE };
+	if (owner)
+		c->family = owner->family;
 	list_init(&c->port_link);
 	list_init(&c->listen_link);
 	list_init(&c->tuple_link);
@@ -487,6 +489,7 @@ static void leave_waiting(struct port_table *t, const struct inet_claim *c, bool
 	list_init(&w->age_link);
 	w->claim.local = c->local;
 	w->claim.remote = c->remote;
+	w->claim.family = c->family;
 	w->claim.uid = c->uid;
 	w->claim.v6only = c->v6only;
 	w->claim.waits_reuse = has_reuse(c);
@@ -553,7 +556,7 @@ struct socket *claim_owner_get(const struct inet_claim *c)
 static unsigned score(const struct inet_claim *c, const struct inet_name *dst,
 		      const struct inet_name *src)
 {
-	unsigned points = c->owner->family == AF_INET ? 2 : 1;
+	unsigned points = c->family == AF_INET ? 2 : 1;
 
 	if (name_same_addr(&c->local, dst))
 		points += 4;
@@ -573,7 +576,7 @@ static bool is_of_group(const struct inet_claim *c, const struct inet_claim *fir
 {
 	return name_same_addr(&c->local, &first->local) && c->kind == first->kind &&
 	       c->remote.port == 0 && has_reuseport(c) && c->uid == first->uid &&
-	       c->owner->family == first->owner->family;
+	       c->family == first->family;
 }
 
 static const struct inet_claim *claim_in(const struct list *at, bool is_stream)

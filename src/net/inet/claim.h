@@ -42,6 +42,7 @@ struct inet_claim {
 	struct socket *owner;                           /* [I] borrowed */
 	enum claim_kind kind;                           /* [t] */
 	struct inet_name local, remote;                 /* [t] and the owner's lock to change */
+	int family;                                     /* [I] of the socket */
 	uint32_t uid;                                   /* [t] who bound it */
 	bool v6only;                                    /* [t] */
 	bool is_automatic;                              /* [t] the port was chosen by connect */

@@ -148,7 +148,7 @@ static void become_peers(struct tcp_sock *t, struct tcp_sock *other)
 /* What an accepted socket has from its listener. Nobody else has seen it yet. */
 static void inherit(struct tcp_sock *e, const struct tcp_sock *t)
 {
-	e->i.s.family = t->i.s.family;
+	e->i.s.family = e->i.claim.family = t->i.s.family;
 	e->i.s.opt = t->i.s.opt;
 	e->opt = t->opt;
 	e->gives_inq = t->gives_inq;
@@ -165,11 +165,11 @@ static int connect_locked(struct tcp_sock *t, struct tcp_sock *l)
 		return -ESTALE;
 	if (l->nr_embryos > l->backlog)
 		return -EAGAIN;
+	inherit(e, l);
 	r = claim_accept(&tcp_ports, &e->i.claim, &t->i.claim.remote, &t->i.claim.local,
 			 l->i.claim.uid);
 	if (r < 0)
 		return r;
-	inherit(e, l);
 	become_peers(e, t);
 	become_peers(t, e);
 	e->phase = TCP_CONNECTED;
