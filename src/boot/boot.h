@@ -30,7 +30,8 @@ struct boot_bind {
 	const char *src, *dst;
 	bool readonly;
 	enum boot_cache cache;
-	int fd; /* of src; opened by the launcher */
+	bool forcecache; /* the page cache even where the host's would do */
+	int fd;          /* of src; opened by the launcher */
 };
 
 struct boot_config {

@@ -96,6 +96,8 @@ NORETURN void sandbox_main(const struct launch *l);
 /* devpts: the instance at /dev/pts, borrowed. */
 int mounts_build(struct kernel *k, const struct launch *l, struct path *root, struct super **devpts)
 	MUST_CHECK;
+/* Writes back what waits in page caches: before the end. */
+void mounts_sync(void);
 
 /* ---- control.c ---- */
 int control_start(struct kernel *k, int fd) MUST_CHECK;

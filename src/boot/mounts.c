@@ -24,7 +24,10 @@
 #include "fs/tmpfs/tmpfs.h"
 #include "fs/tty/tty.h"
 #include "host/host.h"
+#include "pagecache/pagecache.h"
 #include "procfs/procfs.h"
+
+static struct pagecache_set *caches; /* of all mounts */
 
 struct build {
 	struct kernel *k;
@@ -60,6 +63,7 @@ static int root_super(struct build *b, struct super **out)
 	bool overlay = b->l->cfg->overlay;
 	struct remote_options opt = { .cache = overlay ? REMOTE_EXCLUSIVE : REMOTE_SHARED,
 				      .readonly = overlay,
+				      .caches = caches,
 				      .source = "host" };
 	struct super *lower, *upper;
 	int r;
@@ -189,6 +193,8 @@ static int mount_binds(struct build *b)
 		const struct boot_bind *bind = &cfg->binds[i];
 		struct remote_options opt = { .cache = (enum remote_cache)bind->cache,
 					      .readonly = bind->readonly,
+					      .forcecache = bind->forcecache,
+					      .caches = caches,
 					      .source = bind->src };
 		struct super *sb;
 
@@ -212,6 +218,14 @@ static int mount_asked_tmpfs(struct build *b)
 	return r;
 }
 
+void mounts_sync(void)
+{
+	int r = pagecache_set_sync(caches, NULL);
+
+	if (r < 0)
+		log_error("what guests wrote last did not reach the host: %s", strerror(-r));
+}
+
 int mounts_build(struct kernel *k, const struct launch *l, struct path *root, struct super **devpts)
 {
 	struct build b = { .k = k, .l = l };
@@ -225,6 +239,8 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root, st
 	r = vfs_create(&k->vfs);
 	if (r == 0)
 		r = make_tmpfs(&b, 0700, &k->memfd_super);
+	if (r == 0)
+		r = pagecache_set_create(k->memfile, NULL, &caches);
 	if (r == 0)
 		r = root_super(&b, &sb);
 	if (r == 0)

@@ -322,6 +322,7 @@ NORETURN void sandbox_main(const struct launch *l)
 	start_first(k, l, root);
 	code = wait_for_end(k, l);
 	task_kill_all(k);
+	mounts_sync();
 	if (cfg->stats)
 		report_stats(k, l->err_fd, cfg->stats_json);
 	platform_destroy(k->platform);

@@ -26,7 +26,7 @@ static const char help_text[] =
 	"\n"
 	"  --rootfs DIR          use DIR as the root instead of /\n"
 	"  --no-overlay          writes reach the host\n"
-	"  --bind SRC:DST[:ro][,cache=exclusive|writethrough|shared]\n"
+	"  --bind SRC:DST[:ro][,cache=exclusive|writethrough|shared][,forcecache]\n"
 	"                        show the host's SRC at DST; writes reach the host\n"
 	"  --tmpfs DST           an empty file system in memory at DST\n"
 	"  --env K=V, --env K    set a variable, or pass it on (all are passed by default)\n"
@@ -124,7 +124,8 @@ static int parse_cache(struct boot_bind *b, const char *mode)
 
 static int flag_bind(struct boot_config *cfg, const char *val)
 {
-	static const char right[] = "must be SRC:DST[:ro][,cache=exclusive|writethrough|shared]";
+	static const char right[] =
+		"must be SRC:DST[:ro][,cache=exclusive|writethrough|shared][,forcecache]";
 	struct boot_bind b = { .cache = BOOT_CACHE_SHARED, .fd = -1 };
 	char *copy = strdup(val), *opts = copy ? strchr(copy, ',') : NULL, *dst, *ro, *save = NULL;
 
@@ -145,7 +146,9 @@ static int flag_bind(struct boot_config *cfg, const char *val)
 	}
 	for (char *o = opts ? strtok_r(opts, ",", &save) : NULL; o;
 	     o = strtok_r(NULL, ",", &save)) {
-		if (strncmp(o, "cache=", 6) != 0 || parse_cache(&b, o + 6) < 0)
+		if (strcmp(o, "forcecache") == 0)
+			b.forcecache = true;
+		else if (strncmp(o, "cache=", 6) != 0 || parse_cache(&b, o + 6) < 0)
 			return wrong("--bind", val, right);
 	}
 	if (!*copy || *dst != '/')

@@ -6,7 +6,8 @@
  *	vma without the access    SIGSEGV, SEGV_ACCERR
  *	no pma, or not enough     fill() it
  *	pma, all as it should be  another thread was faster, or a lazy map had
- *	                          failed: map it again
+ *	                          failed: map it again; or there is nothing behind
+ *	                          the page: SIGBUS
  *
  * map_lock is held shared, so the vma stays; growing a stack needs it for
  * writing, and looks everything up again.
@@ -14,6 +15,8 @@
 #include "mm/internal.h"
 
 #include <signal.h>
+
+#include "host/safecopy.h"
 
 /* Whether a guest's own access is allowed. Exec-only memory is not readable
  * where the host can say so (protection keys); where not, no fault comes. */
@@ -79,6 +82,25 @@ static bool is_spurious(const struct pma *p, int access)
 	return p && p->is_mapped && (prot_implied(p->prot) & access) == access;
 }
 
+/* Whether a mapped host file has something behind the page: it may end before it,
+ * or its disk be broken or full. The host says so by a signal to the guest, as it
+ * does for a race that is over, so it is asked by an access of our own. */
+static bool is_backed(struct mm *mm, struct pma *p, gva_t page, int access)
+{
+	struct block blk;
+	unsigned count;
+	uint32_t val, *at;
+
+	if (p->file == memfile_mapfile(mm->env.memfile))
+		return true;
+	if (!pma_blocks(mm, p, page, PAGE_SIZE, access & (MAP_R | MAP_W), &blk, 1, &count))
+		return true; /* cannot say */
+	at = blk.base;
+	if (safecopy_load32(at, &val) < 0)
+		return false;
+	return !(access & MAP_W) || safecopy_cmpxchg32(at, val, val, &val) == 0;
+}
+
 /* => map_lock, shared or not */
 static int fault_vma(struct mm *mm, struct vma *v, gva_t start, gva_t end, int access,
 		     unsigned flags)
@@ -88,8 +110,12 @@ static int fault_vma(struct mm *mm, struct vma *v, gva_t start, gva_t end, int a
 
 	batch_begin(&b, mm);
 	if ((flags & FILL_TRAP) && is_spurious(pma_find(mm, start), access)) {
-		pma_remap(&b, pma_find(mm, start), start);
-		return batch_end(&b);
+		bool backed = is_backed(mm, pma_find(mm, start), start, access);
+
+		if (backed)
+			pma_remap(&b, pma_find(mm, start), start);
+		mapped = batch_end(&b);
+		return backed ? mapped : -ENXIO;
 	}
 	err = fill(&b, v, start, end, access, flags);
 	if (flags & FILL_TRAP)

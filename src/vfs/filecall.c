@@ -43,6 +43,8 @@ int file_sync_range(struct file *f, int64_t off, int64_t size, unsigned flags)
 		return -EINVAL;
 	if (!has_data(f) && !S_ISDIR(f->inode->mode) && !S_ISLNK(f->inode->mode))
 		return -ESPIPE;
+	if (flags && f->ops->sync_range)
+		return f->ops->sync_range(f, (uint64_t)off, (uint64_t)size, flags);
 	return flags ? file_fsync(f, true) : 0;
 }
 

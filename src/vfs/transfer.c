@@ -230,6 +230,18 @@ static int check_copy_range(const struct transfer *tr, fileoff_t in_pos, fileoff
 	return 0;
 }
 
+/* The copy ends where the file ended before it: what it makes longer itself, in the
+ * same file, is not copied again. */
+static int cut_at_end(struct transfer *tr, fileoff_t in_pos)
+{
+	struct kstat st;
+	int r = file_getattr(tr->in, tr->ctx, &st);
+
+	if (r == 0)
+		tr->size = in_pos >= st.size ? 0 : MIN(tr->size, st.size - in_pos);
+	return r;
+}
+
 /* The op, or the pump where it cannot. */
 static ssize_t copy_range_at(struct transfer *tr)
 {
@@ -276,6 +288,8 @@ ssize_t vfs_copy_range(const struct transfer *tr, unsigned flags)
 	in_pos = start_pos(tr->in, tr->in_pos, tr->ctx);
 	out_pos = start_pos(tr->out, tr->out_pos, tr->ctx);
 	r = check_copy_range(&mine, in_pos, out_pos);
+	if (r == 0)
+		r = cut_at_end(&mine, in_pos);
 	if (r < 0)
 		return r;
 	if (!mine.size)

@@ -281,6 +281,8 @@ struct file_ops {
 	/* fstat(2) of a file whose attributes are not its inode's. */
 	int (*fstat)(struct file *f, struct kstat *st);
 	int (*fsync)(struct file *f, bool data_only);
+	/* sync_file_range(2); size 0: to the end. NULL: as fsync. */
+	int (*sync_range)(struct file *f, uint64_t off, uint64_t size, unsigned flags);
 	int (*fallocate)(struct file *f, int mode, uint64_t off, uint64_t len,
 			 const struct vfs_ctx *ctx);
 	int (*fadvise)(struct file *f, uint64_t off, uint64_t len, int advice);

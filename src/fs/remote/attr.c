@@ -41,7 +41,7 @@ static int set_size(struct rnode *n, uint64_t size)
 	if (r < 0)
 		return r;
 	mutex_lock(&n->write_lock);
-	r = n->remote->ops->truncate(h, size);
+	r = rnode_cache(n) ? cached_truncate(n, size) : n->remote->ops->truncate(h, size);
 	if (r == 0) {
 		mutex_lock(&n->attr_lock);
 		n->st.size = size;
@@ -49,7 +49,7 @@ static int set_size(struct rnode *n, uint64_t size)
 	}
 	mutex_unlock(&n->write_lock);
 	remote_handle_put(h);
-	if (r == 0)
+	if (r == 0 && !rnode_cache(n))
 		map_truncated(n, size);
 	return r;
 }
@@ -81,6 +81,9 @@ static int set_others(struct rnode *n, const struct setattr *sa)
 		r = ops->chmod(h, mode);
 	if (r == 0 && (sa->valid & ANY_TIME))
 		r = set_times(h, sa);
+	if (r == 0 && (sa->valid & ANY_TIME))
+		times_set(n, sa);
+	rnode_changed(n);
 	remote_handle_put(h);
 	return r;
 }

@@ -1,27 +1,24 @@
 /*
- * Open regular files. Bytes go straight between the backend's handle and guest
- * memory: the uio's blocks are handed to preadv() and pwritev(). So guests' reads
- * and writes meet the host's own page cache, and are coherent with mappings and
- * with everybody outside.
- *
- * The direct path is the only one so far; where a handle has no descriptor, or
- * the mount forces it, the page cache comes in between in move().
+ * Open regular files, and the direct way of their data: bytes go straight between
+ * the backend's handle and guest memory: the uio's blocks are handed to preadv()
+ * and pwritev(). So guests' reads and writes meet the host's own page cache, and are
+ * coherent with mappings and with everybody outside. cached.c is the other way.
  *
  * Writers of one file are serialised by write_lock, so that appends do not
  * overwrite each other and the size is right. In shared mode an append is the
  * host's own (RWF_APPEND), because others append too.
+ *
+ * Handles are shared by all who have the file open, but for O_DIRECT ones: that is
+ * a property of a host descriptor. Where one cannot be had any more, because the
+ * file has no name left, the shared one serves: only slower.
  */
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/pool.h"
 #include "fs/remote/internal.h"
-
-struct remote_file {
-	struct remote_handle *h; /* [I] */
-	bool writes;             /* [I] counts as a writer */
-};
 
 static POOL_DEFINE(remote_file_pool, struct remote_file);
 
@@ -69,14 +66,23 @@ static ssize_t move_all(struct remote_handle *h, struct uio *u, fileoff_t *pos, 
 	return done;
 }
 
-static ssize_t remote_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
+/* The handle for reads and writes of f. */
+static struct remote_handle *data_handle(const struct file *f)
 {
 	struct remote_file *rf = f->priv;
+	struct remote_handle *direct = NULL;
 
-	return move_all(rf->h, u, pos, (int)io->flags & RWF_PASSED);
+	if (unlikely(atomic_load_explicit(&f->flags, memory_order_relaxed) & O_DIRECT))
+		direct = atomic_load_explicit(&rf->o_direct, memory_order_acquire);
+	return direct ? direct : rf->h;
 }
 
-static int write_flags(const struct file *f, const struct io *io)
+static ssize_t remote_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
+{
+	return move_all(data_handle(f), u, pos, (int)io->flags & RWF_PASSED);
+}
+
+int remote_write_flags(const struct file *f, const struct io *io)
 {
 	unsigned flags = atomic_load_explicit(&f->flags, memory_order_relaxed);
 	int rwf = (int)io->flags & RWF_PASSED;
@@ -99,7 +105,6 @@ static int64_t limit_locked(struct rnode *n, struct uio *u, fileoff_t *pos, cons
 static ssize_t write_locked(struct rnode *n, struct file *f, struct uio *u, fileoff_t *pos,
 			    struct io *io)
 {
-	struct remote_file *rf = f->priv;
 	bool asks_host = (io->flags & RWF_APPEND) && remote_is_shared(n->remote);
 	int64_t may = limit_locked(n, u, pos, io);
 	size_t cut;
@@ -109,7 +114,8 @@ static ssize_t write_locked(struct rnode *n, struct file *f, struct uio *u, file
 		return may;
 	cut = u->remaining - (size_t)may;
 	u->remaining -= cut;
-	r = move_all(rf->h, u, pos, write_flags(f, io) | (asks_host ? RWF_APPEND : 0));
+	r = move_all(data_handle(f), u, pos,
+		     remote_write_flags(f, io) | (asks_host ? RWF_APPEND : 0));
 	u->remaining += cut;
 	if (r > 0)
 		rnode_grew(n, *pos);
@@ -129,8 +135,8 @@ static ssize_t remote_write(struct file *f, struct uio *u, fileoff_t *pos, struc
 	return r;
 }
 
-static ssize_t remote_copy_range(struct file *in, uint64_t in_off, struct file *out,
-				 uint64_t out_off, size_t size, const struct vfs_ctx *ctx UNUSED)
+ssize_t remote_copy_range(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
+			  size_t size, const struct vfs_ctx *ctx UNUSED)
 {
 	struct rnode *from = rnode_of(in->inode), *n = rnode_of(out->inode);
 	struct remote_file *rin = in->priv, *rout = out->priv;
@@ -138,11 +144,15 @@ static ssize_t remote_copy_range(struct file *in, uint64_t in_off, struct file *
 
 	if (from->remote->ops != n->remote->ops || !n->remote->ops->copy)
 		return -EXDEV;
-	mutex_lock(&n->write_lock);
-	r = n->remote->ops->copy(rin->h, in_off, rout->h, out_off, size);
+	if (rnode_cache(from) || rnode_cache(n)) {
+		r = cached_copy_range(in, in_off, out, out_off, size);
+	} else {
+		mutex_lock(&n->write_lock);
+		r = n->remote->ops->copy(rin->h, in_off, rout->h, out_off, size);
+		mutex_unlock(&n->write_lock);
+	}
 	if (r > 0)
 		rnode_grew(n, out_off + (uint64_t)r);
-	mutex_unlock(&n->write_lock);
 	/* The host cannot between these two: then it is done here. */
 	return r == -EINVAL || r == -ENOSYS || r == -EPERM ? -EXDEV : r;
 }
@@ -166,11 +176,40 @@ static int64_t remote_lseek(struct file *f, int64_t off, int whence,
 	return r;
 }
 
+static struct errseq *errors_of(struct rnode *n)
+{
+	return rnode_cache(n) ? pagecache_errors(rnode_cache(n)) : &n->errors;
+}
+
+int remote_file_check(struct file *f, int r)
+{
+	struct remote_file *rf = f->priv;
+	int err = errseq_check(errors_of(rnode_of(f->inode)), &rf->since);
+
+	return err < 0 ? err : r;
+}
+
+/* The host reports an error once to each of its descriptors, which guests' share:
+ * it is passed on to all of them. */
+static int passed_on(struct file *f, int r)
+{
+	if (r < 0)
+		errseq_set(&rnode_of(f->inode)->errors, r);
+	return remote_file_check(f, r);
+}
+
 static int remote_fsync(struct file *f, bool data_only)
 {
 	struct remote_file *rf = f->priv;
 
-	return rnode_of(f->inode)->remote->ops->fsync(rf->h, data_only);
+	return passed_on(f, rnode_of(f->inode)->remote->ops->fsync(rf->h, data_only));
+}
+
+static int remote_sync_range(struct file *f, uint64_t off, uint64_t size, unsigned flags)
+{
+	struct remote_file *rf = f->priv;
+
+	return passed_on(f, rnode_of(f->inode)->remote->ops->sync_range(rf->h, off, size, flags));
 }
 
 static int remote_fallocate(struct file *f, int mode, uint64_t off, uint64_t len,
@@ -178,12 +217,14 @@ static int remote_fallocate(struct file *f, int mode, uint64_t off, uint64_t len
 {
 	struct rnode *n = rnode_of(f->inode);
 	struct remote_file *rf = f->priv;
-	int r;
+	int r = 0;
 
-	if (off + len > ctx->fsize_limit)
-		return -EFBIG;
 	mutex_lock(&n->write_lock);
-	r = n->remote->ops->fallocate(rf->h, mode, off, len);
+	if (!(mode & FALLOC_FL_KEEP_SIZE) && off + len > ctx->fsize_limit &&
+	    off + len > rnode_size(n))
+		r = -EFBIG;
+	if (r == 0)
+		r = n->remote->ops->fallocate(rf->h, mode, off, len);
 	if (r == 0 && rnode_refresh(n) < 0)
 		rnode_changed(n);
 	mutex_unlock(&n->write_lock);
@@ -197,17 +238,43 @@ static int remote_fadvise(struct file *f, uint64_t off, uint64_t len, int advice
 	return rnode_of(f->inode)->remote->ops->fadvise(rf->h, off, len, advice);
 }
 
-static struct mappable *remote_mappable(struct file *f)
+struct mappable *remote_mappable(struct file *f)
 {
 	return &rnode_of(f->inode)->mappable;
 }
 
-static void remote_release(struct file *f)
+/* f is to have O_DIRECT. -EINVAL: the backend has no such thing. */
+static int want_o_direct(struct file *f)
 {
+	struct rnode *n = rnode_of(f->inode);
+	struct remote_handle *h, *none = NULL;
+	struct remote_file *rf = f->priv;
+	int r;
+
+	if (atomic_load(&rf->o_direct) || rnode_cache(n))
+		return 0;
+	r = handle_open_direct(n, rf->writes, &h);
+	if (r < 0)
+		return r == -EINVAL ? r : 0;
+	if (!atomic_compare_exchange_strong(&rf->o_direct, &none, h))
+		remote_handle_put(h);
+	return 0;
+}
+
+static int remote_setfl(struct file *f, unsigned flags)
+{
+	return flags & O_DIRECT ? want_o_direct(f) : 0;
+}
+
+void remote_release(struct file *f)
+{
+	struct rnode *n = rnode_of(f->inode);
 	struct remote_file *rf = f->priv;
 
+	times_flush_atime(n);
 	remote_handle_put(rf->h);
-	handles_unuse(rnode_of(f->inode), rf->writes);
+	remote_handle_put(atomic_load(&rf->o_direct));
+	handles_unuse(n, rf->writes);
 	pool_free(&remote_file_pool, rf);
 }
 
@@ -218,16 +285,34 @@ static const struct file_ops remote_file_fops = {
 	.write = remote_write,
 	.lseek = remote_lseek,
 	.fsync = remote_fsync,
+	.sync_range = remote_sync_range,
+	.setfl = remote_setfl,
 	.fallocate = remote_fallocate,
 	.fadvise = remote_fadvise,
 	.mappable = remote_mappable,
 	.copy_range = remote_copy_range,
 };
 
+/* The handle, and which way the data goes. */
+static int open_data(struct rnode *n, struct remote_file *rf)
+{
+	int r = handle_get_for(n, rf->writes, &rf->h);
+
+	if (!rf->writes)
+		handles_end_loan(n);
+	if (r < 0)
+		return r;
+	r = cached_decide(n, rf->h);
+	if (r < 0)
+		remote_handle_put(rf->h);
+	return r;
+}
+
 int remote_open(struct inode *inode, struct file *f, const struct vfs_ctx *ctx UNUSED)
 {
+	unsigned flags = atomic_load(&f->flags);
+	bool writes = (flags & O_ACCMODE) != O_RDONLY;
 	struct rnode *n = rnode_of(inode);
-	bool writes = (atomic_load(&f->flags) & O_ACCMODE) != O_RDONLY;
 	struct remote_file *rf;
 	int r;
 
@@ -238,15 +323,21 @@ int remote_open(struct inode *inode, struct file *f, const struct vfs_ctx *ctx U
 		return -ENOMEM;
 	rf->writes = writes;
 	handles_use(n, writes);
-	r = handle_get_for(n, writes, &rf->h);
-	if (!writes)
-		handles_end_loan(n);
-	if (r < 0) {
-		handles_unuse(n, writes);
-		pool_free(&remote_file_pool, rf);
-		return r;
-	}
+	r = open_data(n, rf);
+	if (r < 0)
+		goto out_unuse;
 	f->priv = rf;
-	f->ops = &remote_file_fops;
+	r = flags & O_DIRECT ? want_o_direct(f) : 0;
+	if (r < 0)
+		goto out_put;
+	atomic_store(&rf->since, errseq_sample(errors_of(n)));
+	f->ops = rnode_cache(n) ? &remote_cached_fops : &remote_file_fops;
 	return 0;
+
+out_put:
+	remote_handle_put(rf->h);
+out_unuse:
+	handles_unuse(n, writes);
+	pool_free(&remote_file_pool, rf);
+	return r;
 }

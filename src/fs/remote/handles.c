@@ -194,11 +194,14 @@ void handles_unuse(struct rnode *n, bool write)
 
 static int open_flags(enum handle how)
 {
-	static const int flags[HANDLE_KINDS] = {
+	static const int flags[HANDLE_ALL_KINDS] = {
 		[HANDLE_PATH] = O_PATH,
 		[HANDLE_READ] = O_RDONLY,
 		[HANDLE_RDWR] = O_RDWR,
 		[HANDLE_WRONLY] = O_WRONLY,
+		[HANDLE_DIRECT_READ] = O_RDONLY | O_DIRECT,
+		[HANDLE_DIRECT_RDWR] = O_RDWR | O_DIRECT,
+		[HANDLE_DIRECT_WRONLY] = O_WRONLY | O_DIRECT,
 	};
 
 	return flags[how];
@@ -386,6 +389,13 @@ int handle_get(struct rnode *n, enum handle how, struct remote_handle **out)
 	if (r == 0)
 		keep(n, how, *out);
 	return r;
+}
+
+int handle_open_direct(struct rnode *n, bool write, struct remote_handle **out)
+{
+	int r = open_by_place(n, write ? HANDLE_DIRECT_RDWR : HANDLE_DIRECT_READ, out);
+
+	return r == -EACCES && write ? open_by_place(n, HANDLE_DIRECT_WRONLY, out) : r;
 }
 
 int handle_get_for(struct rnode *n, bool write, struct remote_handle **out)

@@ -199,6 +199,11 @@ static int hostdir_fsync(struct remote_handle *h, bool data_only)
 	return data_only ? host_fdatasync(fd_of(h)) : host_fsync(fd_of(h));
 }
 
+static int hostdir_sync_range(struct remote_handle *h, uint64_t off, uint64_t size, unsigned flags)
+{
+	return host_sync_file_range(fd_of(h), off, size, flags);
+}
+
 static int64_t hostdir_seek(struct remote_handle *h, int64_t off, int whence)
 {
 	return host_lseek(fd_of(h), off, whence);
@@ -296,6 +301,7 @@ const struct remote_ops hostdir_ops = {
 	.truncate = hostdir_truncate,
 	.fallocate = hostdir_fallocate,
 	.fsync = hostdir_fsync,
+	.sync_range = hostdir_sync_range,
 	.seek = hostdir_seek,
 	.fadvise = hostdir_fadvise,
 	.copy = hostdir_copy,

@@ -9,6 +9,7 @@
 #include "fs/remote/remote.h"
 #include "host/host.h"
 #include "host/hostfd.h"
+#include "pagecache/pagecache.h"
 
 struct remote;
 struct rnode;
@@ -30,9 +31,24 @@ struct identity {
 	uint32_t type;
 };
 
-enum handle { HANDLE_PATH, HANDLE_READ, HANDLE_RDWR, HANDLE_WRONLY, HANDLE_KINDS };
+/* Those after HANDLE_KINDS belong to one open file, and are kept by nobody else. */
+enum handle {
+	HANDLE_PATH,
+	HANDLE_READ,
+	HANDLE_RDWR,
+	HANDLE_WRONLY,
+	HANDLE_KINDS,
+	HANDLE_DIRECT_READ = HANDLE_KINDS,
+	HANDLE_DIRECT_RDWR,
+	HANDLE_DIRECT_WRONLY,
+	HANDLE_ALL_KINDS,
+};
 
-/* [I] immutable; [R] remote.lock; [a] attr_lock; [m] map_lock; [M] maps_lock */
+/* Which way a file's data goes. */
+enum data_way { WAY_OPEN, WAY_DIRECT, WAY_CACHED };
+
+/* [I] immutable; [R] remote.lock; [a] attr_lock; [m] map_lock; [M] maps_lock;
+ * [w] set once, under write_lock */
 struct rnode {
 	struct inode inode;
 	struct remote *remote;                       /* [I] */
@@ -45,10 +61,16 @@ struct rnode {
 	unsigned users, writers;                     /* [R] open files; those that write */
 	bool keeps_handles;                          /* [R] never had a name */
 	struct mutex attr_lock;
-	struct kstat st;           /* [a] as last seen */
-	bool is_stale;             /* [a] ask before showing st */
+	struct kstat st; /* [a] as last seen */
+	bool is_stale;   /* [a] ask before showing st */
+	/* [a] Ours count, whatever the backend says: see times.c. */
+	bool owns_atime, owns_mtime, owns_ctime;
 	atomic_bool has_no_xattrs; /* seen once, and nobody else changes it */
 	struct mutex write_lock;
+	_Atomic(enum data_way) way;        /* [w] */
+	struct pagecache *_Atomic cache;   /* [w] WAY_CACHED */
+	struct errseq errors;              /* WAY_DIRECT: of fsync */
+	_Atomic uint64_t mapped_cached[2]; /* bytes mapped through the cache; writable */
 	struct mappable mappable;
 	struct mutex maps_lock;
 	struct mapping_set maps;        /* [M] */
@@ -63,6 +85,8 @@ struct remote {
 	const struct remote_ops *ops;      /* [I] */
 	enum remote_cache cache;           /* [I] */
 	bool readonly;                     /* [I] */
+	bool forcecache;                   /* [I] */
+	struct pagecache_set *caches;      /* [I] borrowed, or NULL */
 	struct rnode *root;                /* [I] borrowed: compared, never followed */
 	struct remote_handle *root_handle; /* [I] */
 	atomic_ulong live;                 /* rnodes, and 1 until destroyed */
@@ -99,7 +123,9 @@ void rnode_set_stat(struct rnode *n, const struct statx *stx);
 int rnode_refresh(struct rnode *n);
 /* The cached attributes are no longer right: ask when somebody wants them. */
 void rnode_changed(struct rnode *n);
-/* Data was written up to `end`. */
+/* The same, but what the guest did to it is known already. */
+void rnode_refresh_later(struct rnode *n);
+/* Data was written straight to the backend, up to `end`. */
 void rnode_grew(struct rnode *n, uint64_t end);
 /* The size as it counts now: asked for when others may change it. */
 uint64_t rnode_size(struct rnode *n);
@@ -116,6 +142,8 @@ uint64_t rnode_parent_ino(struct rnode *n);
 /* ---- handles.c: each returns a reference ---- */
 
 int handle_get(struct rnode *n, enum handle how, struct remote_handle **out) MUST_CHECK;
+/* An O_DIRECT one, for the caller alone. -EINVAL: the backend has no such thing. */
+int handle_open_direct(struct rnode *n, bool write, struct remote_handle **out) MUST_CHECK;
 /* READ, or RDWR where that is what there is; RDWR, or WRONLY where the file may
  * not be read. */
 int handle_get_for(struct rnode *n, bool write, struct remote_handle **out) MUST_CHECK;
@@ -145,11 +173,60 @@ int remote_setxattr(struct inode *inode, const char *name, const void *val, size
 ssize_t remote_listxattr(struct inode *inode, char *buf, size_t size);
 int remote_removexattr(struct inode *inode, const char *name);
 
-/* ---- file.c, dir.c, map.c, hostdir.c ---- */
+/* ---- times.c ---- */
+
+/* Data went into the cache: it is changed now, for guests. */
+void times_written(struct rnode *n);
+/* Data was read through f, from the cache. */
+void times_read(struct rnode *n, const struct file *f);
+/* A guest sets them (n->st too), while data waits to be written back. */
+void times_set(struct rnode *n, const struct setattr *sa);
+/* Everything is written back: now the backend may know. */
+void times_flush(struct rnode *n);
+void times_flush_atime(struct rnode *n);
+/* attr_lock is held: what of a fresh kstat does not count. */
+void times_keep_locked(const struct rnode *n, struct kstat *st);
+
+/* ---- file.c, cached.c, dir.c, map.c, hostdir.c ---- */
+
+/* An open regular file. */
+struct remote_file {
+	struct remote_handle *h;                /* [I] */
+	struct remote_handle *_Atomic o_direct; /* set once: opened with O_DIRECT */
+	bool writes;                            /* [I] counts as a writer */
+	atomic_uint since;                      /* errors that it has reported */
+	struct pagecache_ra ra;                 /* WAY_CACHED */
+};
 
 int remote_open(struct inode *inode, struct file *f, const struct vfs_ctx *ctx);
 int remote_open_dir(struct inode *inode, struct file *f, const struct vfs_ctx *ctx);
-extern const struct mappable_ops remote_mappable_ops;
+/* O_SYNC, O_DSYNC and RWF_* of a write, as RWF_* that a backend is told. */
+int remote_write_flags(const struct file *f, const struct io *io);
+void remote_release(struct file *f);
+struct mappable *remote_mappable(struct file *f);
+/* What fsync and the like answer: r, or an error that f has not reported yet. */
+int remote_file_check(struct file *f, int r) MUST_CHECK;
+ssize_t remote_copy_range(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
+			  size_t size, const struct vfs_ctx *ctx);
+
+/* The cache of a file whose way is WAY_CACHED; else NULL. */
+static inline struct pagecache *rnode_cache(const struct rnode *n)
+{
+	return atomic_load_explicit(&n->cache, memory_order_acquire);
+}
+
+/* Decides the way at the first open, by the handle. */
+int cached_decide(struct rnode *n, const struct remote_handle *h) MUST_CHECK;
+void cached_fini(struct rnode *n);
+int cached_truncate(struct rnode *n, uint64_t size) MUST_CHECK;
+extern const struct file_ops remote_cached_fops;
+ssize_t cached_copy_range(struct file *in, uint64_t in_off, struct file *out, uint64_t out_off,
+			  size_t size);
+
+extern const struct mappable_ops remote_mappable_ops, remote_cached_mappable_ops;
+void remote_map_get(struct mappable *m);
+void remote_map_put(struct mappable *m);
+size_t remote_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino);
 void map_fini(struct rnode *n);
 /* The file ends at size now: mappings past it are taken away. */
 void map_truncated(struct rnode *n, uint64_t size);

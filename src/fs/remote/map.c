@@ -19,12 +19,12 @@ static struct rnode *rnode_of_mappable(struct mappable *m)
 	return container_of(m, struct rnode, mappable);
 }
 
-static void remote_map_get(struct mappable *m)
+void remote_map_get(struct mappable *m)
 {
 	inode_get(&rnode_of_mappable(m)->inode);
 }
 
-static void remote_map_put(struct mappable *m)
+void remote_map_put(struct mappable *m)
 {
 	inode_put(&rnode_of_mappable(m)->inode);
 }
@@ -210,8 +210,7 @@ static int remote_map_sync(struct mappable *m, fileoff_t off UNUSED, uint64_t si
 	return r;
 }
 
-static size_t remote_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev,
-			      uint64_t *ino)
+size_t remote_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev, uint64_t *ino)
 {
 	struct rnode *n = rnode_of_mappable(m);
 

@@ -248,6 +248,7 @@ static void rnode_free(struct rnode *n)
 	struct remote_handle *handles[HANDLE_KINDS];
 
 	map_fini(n);
+	cached_fini(n);
 	mutex_lock(&n->remote->lock);
 	handles_take_locked(n, handles);
 	mutex_unlock(&n->remote->lock);
@@ -294,8 +295,7 @@ void remote_inode_destroy(struct inode *inode)
 
 void rnode_set_stat(struct rnode *n, const struct statx *x)
 {
-	mutex_lock(&n->attr_lock);
-	n->st = (struct kstat){
+	struct kstat st = {
 		.dev = n->id.dev,
 		.ino = x->stx_ino,
 		.nlink = x->stx_nlink,
@@ -312,6 +312,10 @@ void rnode_set_stat(struct rnode *n, const struct statx *x)
 		.btime = time_of(x->stx_btime),
 		.mask = x->stx_mask & (STATX_BASIC_STATS | STATX_BTIME),
 	};
+
+	mutex_lock(&n->attr_lock);
+	times_keep_locked(n, &st);
+	n->st = st;
 	n->is_stale = false;
 	WRITE_ONCE(n->inode.mode, x->stx_mode);
 	WRITE_ONCE(n->inode.uid, x->stx_uid);
@@ -356,7 +360,21 @@ void rnode_changed(struct rnode *n)
 {
 	mutex_lock(&n->attr_lock);
 	n->is_stale = true;
+	n->owns_ctime = false;
 	mutex_unlock(&n->attr_lock);
+}
+
+void rnode_refresh_later(struct rnode *n)
+{
+	mutex_lock(&n->attr_lock);
+	n->is_stale = true;
+	mutex_unlock(&n->attr_lock);
+}
+
+/* The cache, where there is one that keeps bytes: it knows the size. */
+static struct pagecache *keeping_cache(const struct rnode *n)
+{
+	return remote_is_shared(n->remote) ? NULL : rnode_cache(n);
 }
 
 void rnode_grew(struct rnode *n, uint64_t end)
@@ -382,6 +400,8 @@ uint64_t rnode_size(struct rnode *n)
 {
 	uint64_t size;
 
+	if (keeping_cache(n))
+		return pagecache_cached_size(keeping_cache(n));
 	if (remote_is_shared(n->remote))
 		(void)!rnode_refresh(n);
 	mutex_lock(&n->attr_lock);
@@ -401,5 +421,12 @@ int remote_getattr(struct inode *inode, struct kstat *st, const struct vfs_ctx *
 	mutex_lock(&n->attr_lock);
 	*st = n->st;
 	mutex_unlock(&n->attr_lock);
+	if (keeping_cache(n)) {
+		uint64_t cached, dirty;
+
+		pagecache_count(keeping_cache(n), &cached, &dirty);
+		st->size = pagecache_cached_size(keeping_cache(n));
+		st->blocks = MIN(st->blocks + dirty / 512, MAX(st->blocks, (st->size + 511) / 512));
+	}
 	return 0;
 }

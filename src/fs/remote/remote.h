@@ -6,7 +6,9 @@
  *	names.c     calls that find and change names
  *	attr.c      changing attributes; xattrs
  *	handles.c   open backend objects: opened when needed, kept while cheap
- *	file.c      open regular files
+ *	file.c      open regular files; data straight to the backend
+ *	cached.c    data through the page cache
+ *	times.c     times that the backend does not know yet
  *	dir.c       open directories
  *	map.c       regular files as mappables
  *	hostdir.c   the backend that serves a host directory
@@ -31,11 +33,16 @@
  *  3. No handle that can write stays open once no guest has the file open or
  *     mapped for writing (a host exec would meet -ETXTBSY).
  *
- * Interop modes. exclusive and writethrough believe names and attributes that
- * were seen once; shared asks again each time. Data goes straight through the
- * host descriptor in all three: bytes are never held here. The page cache
- * (for handles without a descriptor, and forced) hangs between file.c, map.c
- * and remote_ops.read/write.
+ * Interop modes (docs/files.md says what each promises). exclusive and writethrough
+ * believe names and attributes that were seen once; shared asks again each time.
+ * Data goes one of two ways, decided at a file's first open and kept for as long
+ * as the inode lives:
+ *
+ *	direct   the handle has a host descriptor: bytes go straight through it, and
+ *	         it is what is mapped; none are held here, so that all three modes
+ *	         are coherent with the host
+ *	cached   it has none, or the mount forces it: through pagecache/, with the
+ *	         mode's meaning
  *
  * Owners: what a guest creates belongs, outside, to whoever runs nacre.
  *
@@ -43,9 +50,9 @@
  *	VFS_DIR              names (held by vfs)
  *	  FILE_WRITE         rnode.write_lock: writers of one file; held while guest
  *	                     memory is read
- *	    INODE_MAPS       rnode.maps_lock: reverse mappings
+ *	    INODE_MAPS       rnode.maps_lock, the page cache's: reverse mappings
  *	      INODE_LOWER    rnode.attr_lock: attributes
- *	        INODE_LOWER_DATA  rnode.map_lock: hostmaps
+ *	        INODE_LOWER_DATA  rnode.map_lock: hostmaps; the page cache's data_lock
  *	          REMOTE     remote.lock: identities, places, handles of all rnodes
  * (INODE_LOWER, because an overlay may hold INODE.)
  */
@@ -58,6 +65,7 @@
 struct statx;
 struct iovec;
 struct hostfd;
+struct pagecache_set;
 struct remote_backend;
 
 /* ---- mounting ---- */
@@ -67,7 +75,9 @@ enum remote_cache { REMOTE_EXCLUSIVE, REMOTE_WRITETHROUGH, REMOTE_SHARED };
 struct remote_options {
 	enum remote_cache cache;
 	bool readonly;
-	const char *source; /* for /proc/mounts; copied */
+	bool forcecache;              /* as if no handle had a host descriptor */
+	struct pagecache_set *caches; /* borrowed; NULL: only handles with one */
+	const char *source;           /* for /proc/mounts; copied */
 };
 
 /* A mount of the directory that fd names (O_PATH will do), or of a single
@@ -95,8 +105,8 @@ struct remote_ops {
 	int (*lookup)(struct remote_handle *dir, const char *name, struct statx *stx);
 	int (*getattr)(struct remote_handle *h, struct statx *stx);
 	/* Opens name in dir. flags: O_PATH (a handle to name it by, of any
-	 * type), O_PATH | O_DIRECTORY, O_RDONLY, O_WRONLY, O_RDWR, the latter
-	 * with O_CREAT | O_EXCL. Never follows, never waits. */
+	 * type), O_PATH | O_DIRECTORY, O_RDONLY, O_WRONLY, O_RDWR, those with
+	 * O_DIRECT, the last with O_CREAT | O_EXCL. Never follows, never waits. */
 	int (*open)(struct remote_handle *dir, const char *name, int flags, uint32_t mode,
 		    struct remote_handle **out);
 	/* A file without a name, open for both. */
@@ -137,6 +147,7 @@ struct remote_ops {
 	int (*truncate)(struct remote_handle *h, uint64_t size);
 	int (*fallocate)(struct remote_handle *h, int mode, uint64_t off, uint64_t size);
 	int (*fsync)(struct remote_handle *h, bool data_only);
+	int (*sync_range)(struct remote_handle *h, uint64_t off, uint64_t size, unsigned flags);
 	int64_t (*seek)(struct remote_handle *h, int64_t off, int whence); /* DATA, HOLE */
 	int (*fadvise)(struct remote_handle *h, uint64_t off, uint64_t size, int advice);
 	ssize_t (*copy)(struct remote_handle *in, uint64_t in_off, struct remote_handle *out,

@@ -22,7 +22,14 @@ static int remote_sync(struct super *sb)
 {
 	struct remote *rm = sb->priv;
 
-	return rm->readonly || !S_ISDIR(rm->root->id.type) ? 0 : rm->ops->sync(rm->root_handle);
+	int r = 0, err;
+
+	if (rm->readonly)
+		return 0;
+	if (rm->caches)
+		r = pagecache_set_sync(rm->caches, rm);
+	err = S_ISDIR(rm->root->id.type) ? rm->ops->sync(rm->root_handle) : 0;
+	return r < 0 ? r : err;
 }
 
 void remote_unref(struct remote *rm, unsigned long n)
@@ -49,7 +56,7 @@ static size_t remote_show_options(struct super *sb, char *buf, size_t size)
 		[REMOTE_SHARED] = "cache=shared",
 	};
 	struct remote *rm = sb->priv;
-	int n = snprintf(buf, size, "%s", modes[rm->cache]);
+	int n = snprintf(buf, size, "%s%s", modes[rm->cache], rm->forcecache ? ",forcecache" : "");
 
 	return size == 0 ? 0 : MIN((size_t)n, size - 1);
 }
@@ -82,6 +89,8 @@ static struct remote *remote_alloc(struct remote_backend *b, const struct remote
 	rm->ops = b->ops;
 	rm->cache = opt->cache;
 	rm->readonly = opt->readonly;
+	rm->forcecache = opt->forcecache && opt->caches;
+	rm->caches = opt->caches;
 	atomic_init(&rm->live, 1);
 	mutex_init(&rm->lock, LOCK_REMOTE);
 	htable_init(&rm->index);

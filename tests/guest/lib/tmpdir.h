@@ -1,4 +1,4 @@
-/* A directory of the test's own under /tmp: the working directory until the test
+/* A directory of the test's own under /tmp (or $NACRE_TEST_DIR): the working directory until the test
  * ends, when it is removed with all that is in it. */
 #pragma once
 
@@ -8,7 +8,7 @@
 
 #include "check.h"
 
-static char tmpdir[64];
+static char tmpdir[96];
 static pid_t tmpdir_owner;
 
 static inline int tmpdir_remove_one(const char *path, const struct stat *st, int type,
@@ -31,7 +31,9 @@ static inline void tmpdir_leave(void)
 
 static inline void tmpdir_enter(void)
 {
-	strcpy(tmpdir, "/tmp/nacre-test-XXXXXX");
+	const char *base = getenv("NACRE_TEST_DIR");
+
+	snprintf(tmpdir, sizeof(tmpdir), "%s/nacre-test-XXXXXX", base ? base : "/tmp");
 	CHECK(mkdtemp(tmpdir));
 	CHECK(chdir(tmpdir) == 0);
 	tmpdir_owner = getpid();
