@@ -58,6 +58,8 @@ tsan:
 	@CC=clang tools/setup-build build-tsan $(SANITIZE) -Db_sanitize=thread
 	@$(call NINJA,build-tsan)
 
+# A thousand starts in tests/e2e/lifecycle.py.
+check-all: export NACRE_TEST_STARTS ?= 1000
 check-all: deps-quiet all asan tsan
 	@tests/run --build $(BUILD):slow --build build-asan:unit,model,guest,e2e \
 		--build build-tsan:unit,model $(if $(T),'$(T)')

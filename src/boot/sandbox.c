@@ -108,10 +108,18 @@ static void first_stopped(int signo)
 	control_tell(CONTROL_STOPPED, signo);
 }
 
+/* Somebody killed what address spaces are made from. */
+static void platform_broken(void *arg)
+{
+	fail(arg, "the process that makes others died", -ECHILD);
+}
+
 static void bring_up(struct kernel *k, const struct launch *l)
 {
 	const struct boot_config *cfg = l->cfg;
-	struct platform_options opt = { .name = cfg->platform };
+	struct platform_options opt = { .name = cfg->platform,
+					.broken = platform_broken,
+					.broken_arg = (void *)(uintptr_t)l };
 	int r;
 
 	k->ncpus = cfg->ncpus ? cfg->ncpus : host_cpus();
@@ -119,7 +127,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	opt.pool_max = 8;
 	r = platform_create(&opt, &k->platform);
 	if (r < 0)
-		fail(l, "cannot run guests on this host", r);
+		end_with(l, BOOT_EXIT_FAILED); /* it has said why */
 	safecopy_init();
 	block_safecopy = safecopy;
 	block_safezero = safecopy_zero;

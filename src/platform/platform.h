@@ -87,6 +87,11 @@ struct platform_options {
 	unsigned pool_max; /* idle address spaces kept for re-use */
 	bool no_spin;      /* never spin (tests, debugging) */
 	bool no_placement; /* never bind threads to cores */
+	/* The platform can make no more address spaces (somebody killed what they
+	 * are made from): called once at most, by a thread of the platform, after
+	 * platform_create() has succeeded. NULL: only logged. */
+	void (*broken)(void *arg);
+	void *broken_arg;
 };
 
 struct platform_stats { /* all since start; read without locks */
@@ -102,7 +107,7 @@ struct platform_stats { /* all since start; read without locks */
 void platform_prepare(void);
 /* Brings a platform up. Must be called by the main thread of the kernel
  * process before it starts other threads and before it installs its own
- * seccomp filter. -ENOSYS or -EPERM with a log line when the host cannot. */
+ * seccomp filter. An error comes with one log line that says why. */
 int platform_create(const struct platform_options *opt, struct platform **out) MUST_CHECK;
 /* Kills and reaps everything that is left. */
 void platform_destroy(struct platform *p);

@@ -15,7 +15,6 @@
 #include <linux/audit.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "platform/systrap/systrap.h"
 
 struct host_sigcontext {
@@ -113,7 +112,7 @@ int frame_find_shape(struct systrap *st, struct context *c)
 		memcpy(st->shape.sw_bytes, c->area + fp + SW_BYTES, sizeof(st->shape.sw_bytes));
 		return 0;
 	}
-	log_error("systrap: the host's signal frame looks like none that we know");
+	st->failing = "the host's signal frame looks like none that we know";
 	return -ENOSYS;
 }
 

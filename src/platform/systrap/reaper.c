@@ -37,12 +37,25 @@ static void mark_dead_locked(struct space *s)
 	park_wake(&s->dead_word, INT32_MAX);
 }
 
+/*
+ *	zygote_died()                    systrap_create(), at its end
+ *	  zygote->dead = true              up = true
+ *	  up? broken()                     zygote->dead? fails
+ */
+static void zygote_died(struct systrap *st)
+{
+	mark_dead_locked(st->zygote);
+	if (!atomic_load(&st->up) || atomic_load(&st->stopping))
+		return;
+	log_info("systrap: the zygote died; no new address spaces");
+	if (st->opt.broken)
+		st->opt.broken(st->opt.broken_arg);
+}
+
 static void stub_died(struct systrap *st, int32_t pid)
 {
 	if (st->zygote && st->zygote->pid == pid) {
-		if (!atomic_load(&st->stopping))
-			log_error("systrap: the zygote died; no new address spaces");
-		mark_dead_locked(st->zygote);
+		zygote_died(st);
 		return;
 	}
 	mutex_lock(&st->lock);

@@ -162,10 +162,13 @@ static int systrap_create(const struct platform_options *opt, struct platform **
 		return -ENOSYS;
 	}
 	st = calloc(1, sizeof(*st));
-	if (!st)
+	if (!st) {
+		log_error("systrap: out of memory");
 		return -ENOMEM;
+	}
 	st->base.impl = &systrap_impl;
 	st->opt = *opt;
+	st->failing = "cannot make the files that stubs share";
 	mutex_init(&st->lock, LOCK_PLATFORM);
 	mutex_init(&st->slots_lock, LOCK_PLATFORM_SLOTS);
 	list_init(&st->spaces);
@@ -180,9 +183,15 @@ static int systrap_create(const struct platform_options *opt, struct platform **
 		r = slots_init(&st->contexts, "nacre-contexts", CTX_SIZE, SLOTS_MAX);
 	if (r == 0)
 		r = zygote_start(st);
-	if (r == 0)
+	if (r == 0) {
+		st->failing = "cannot make a stub";
 		r = find_shape(st);
+	}
+	atomic_store(&st->up, r == 0);
+	if (r == 0 && atomic_load(&st->zygote->dead))
+		r = -ESRCH;
 	if (r < 0) {
+		log_error("systrap: %s: %s", st->failing, strerror(-r));
 		systrap_destroy(&st->base);
 		return r;
 	}

@@ -136,6 +136,8 @@ struct systrap {
 	atomic_uint active_on[PLACED_CPUS]; /* [a] the same, by home */
 	atomic_ullong contended_until;      /* [a] TSC before which nobody spins */
 	struct reaper *reaper;
+	const char *failing; /* what bring-up was doing when it failed */
+	atomic_bool up;      /* [a] guests may run: see broken() */
 	atomic_bool stopping;
 	struct platform_stats stats; /* [a] relaxed increments */
 };

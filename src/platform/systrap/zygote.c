@@ -54,6 +54,7 @@ struct child_plan {
 	uint64_t request_off, answer_off;
 	uint64_t vdso_lo, vdso_hi; /* [vvar] and [vdso]; 0: not known */
 	uint64_t rseq;             /* libc's registration, inherited by the fork */
+	pid_t ppid;
 };
 
 /* Moves [vvar] and [vdso] piece by piece: a piece of such a mapping cannot be
@@ -110,6 +111,8 @@ IN_CHILD static void child_main(const struct child_plan *plan)
 	rawcall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, 8, 0, 0);
 	rawcall3(SYS_setsid, 0, 0, 0);
 	rawcall6(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+	if (rawcall3(SYS_getppid, 0, 0, 0) != plan->ppid)
+		child_die(); /* the kernel process is dead already */
 	if (rawcall6(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0) != 0)
 		child_die();
 	/* A stub needs no capability, and must not have more than the kernel
@@ -266,7 +269,7 @@ int zygote_start(struct systrap *st)
 
 	r = map_region(st);
 	if (r < 0) {
-		log_error("systrap: cannot map the stub region: %s", strerror(-r));
+		st->failing = "cannot map the stub region";
 		return r;
 	}
 	r = space_alloc(st, &z);
@@ -280,6 +283,7 @@ int zygote_start(struct systrap *st)
 		.answer_off = (uint64_t)z->slot * PAGE_SIZE,
 		.vdso_lo = vdso_lo,
 		.vdso_hi = vdso_hi,
+		.ppid = host_getpid(),
 	};
 	if (__rseq_size)
 		plan.rseq =
@@ -289,7 +293,7 @@ int zygote_start(struct systrap *st)
 	if (pid == 0)
 		child_main(&plan);
 	if (pid < 0) {
-		log_error("systrap: cannot fork the first stub: %s", strerror((int)-pid));
+		st->failing = "cannot fork the first stub";
 		space_free(z);
 		r = (int)pid;
 		goto out_unmap;
@@ -308,7 +312,7 @@ int zygote_start(struct systrap *st)
 		st->vdso_delta = st->region + STUB_VDSO - plan.vdso_lo;
 	}
 	if (r < 0)
-		log_error("systrap: the first stub died (does this host allow seccomp filters?)");
+		st->failing = "the first stub died (does this host allow seccomp filters?)";
 out_unmap:
 	host_munmap((void *)st->region, STUB_RODATA + PAGE_SIZE);
 	return r;
