@@ -31,6 +31,7 @@
 #define CLONE_NEWCGROUP 0x02000000
 #endif
 
+#define FORK_TRIES 3
 #define GUEST_TOP ((uint64_t)1 << 47)
 #define CLONE_NAMESPACES                                                              \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | \
@@ -204,6 +205,31 @@ static int copy_xstate(struct task *t, struct task *child)
 	return platform_ctx_xstate_set(child->ctx, buf, size);
 }
 
+static int child_context(struct task *child)
+{
+	mm_user_add(child->mm);
+	return platform_ctx_create(mm_as(child->mm), &child->ctx);
+}
+
+/* Somebody on the host may kill the process that is to be the child's address space
+ * before it is the child's (-ESRCH): nothing that the guest should hear of. */
+static int fork_memory(struct task *t, struct task *child)
+{
+	int r = -ESRCH;
+
+	for (int tries = 0; r == -ESRCH && tries < FORK_TRIES; tries++) {
+		if (child->mm) {
+			mm_user_del(child->mm);
+			mm_put(child->mm);
+			child->mm = NULL;
+		}
+		r = mm_fork(t->mm, &child->mm);
+		if (r == 0)
+			r = child_context(child);
+	}
+	return r;
+}
+
 static int child_memory(struct task *t, struct task *child, const struct clone_request *req)
 {
 	int r;
@@ -211,13 +237,10 @@ static int child_memory(struct task *t, struct task *child, const struct clone_r
 	if (has(req, CLONE_VM)) {
 		mm_get(t->mm);
 		child->mm = t->mm;
+		r = child_context(child);
 	} else {
-		r = mm_fork(t->mm, &child->mm);
-		if (r < 0)
-			return r;
+		r = fork_memory(t, child);
 	}
-	mm_user_add(child->mm);
-	r = platform_ctx_create(mm_as(child->mm), &child->ctx);
 	if (r < 0)
 		return r == -ESRCH ? -ENOMEM : r;
 	return copy_xstate(t, child);

@@ -171,8 +171,9 @@ def kill_other_stub(box, what):
     stubs = box.stubs()[2:]
     if stubs and kill(rng.choice(stubs)):
         time.sleep(0.05)
-        checks.check(box.proc.poll() is None, what + ": the sandbox lives on",
-                     "status %s" % box.proc.returncode)
+        lives = box.proc.poll() is None
+        checks.check(lives, what + ": the sandbox lives on",
+                     "" if lives else "status %s, %r" % box.end())
     box.kill_all()
 
 
