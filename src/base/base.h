@@ -83,9 +83,9 @@ static inline uint64_t page_up(uint64_t v)
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
-/* Our own invariant is broken: prints the sentence, a back trace, and every
- * registered state dump, then aborts the kernel process. Never for anything a
- * guest, device, file or config can cause. */
+/* Our own invariant is broken: prints the sentence, a back trace (addr2line -e nacre
+ * tells the lines), and every registered state dump, then aborts the kernel process.
+ * Never for anything a guest, device, file or config can cause. */
 NORETURN COLD void panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* Adds a state dump that panic() runs before it aborts: fn writes text to fd
@@ -93,9 +93,6 @@ NORETURN COLD void panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void panic_register_dump(void (*fn)(int fd));
 /* Runs every registered dump on fd: what panic() and SIGQUIT do. */
 void panic_run_dumps(int fd);
-/* Loads what a back trace needs, so that panic() later opens no file. To be
- * called before the seccomp filter is installed. */
-void panic_init(void);
 
 /* An invariant of ours, always checked. */
 #define ASSERT(cond)                                                             \

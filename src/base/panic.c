@@ -1,4 +1,3 @@
-#include <execinfo.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 
 #define MAX_DUMPS 16
 #define MAX_FRAMES 64
+#define FRAME_SIZE_MAX (256u << 10)
 
 typedef void (*dump_fn)(int fd);
 
@@ -41,23 +41,47 @@ void panic_run_dumps(int fd)
 	}
 }
 
-void panic_init(void)
-{
-	void *frame[1];
+/* No unwinder is loaded: where the kernel process runs there is no file to load it
+ * from. All of our code keeps frame pointers; the walk ends where libc has begun. */
+struct frame {
+	const struct frame *next;
+	uintptr_t ret;
+};
 
-	/* The first call loads libgcc's unwinder. */
-	(void)backtrace(frame, 1);
+extern const char __ehdr_start[], end[]; /* of the program; from the linker */
+
+static void print_return_address(int fd, uintptr_t ret)
+{
+	uintptr_t base = (uintptr_t)__ehdr_start;
+	char line[64];
+	int n;
+
+	if (ret >= base && ret < (uintptr_t)end)
+		n = snprintf(line, sizeof(line), "    nacre+0x%lx\n", ret - base);
+	else
+		n = snprintf(line, sizeof(line), "    0x%lx\n", ret);
+	(void)rawcall3(SYS_write, fd, (long)line, n); /* host: write */
+}
+
+static void print_frames(int fd)
+{
+	const struct frame *f = __builtin_frame_address(0);
+
+	for (int i = 0; i < MAX_FRAMES; i++) {
+		const struct frame *next = f->next;
+
+		print_return_address(fd, f->ret);
+		if (next <= f || (uintptr_t)next % sizeof(void *) ||
+		    (uintptr_t)next - (uintptr_t)f > FRAME_SIZE_MAX)
+			break;
+		f = next;
+	}
 }
 
 static void report(int fd, const char *text, size_t len)
 {
-	void *frames[MAX_FRAMES];
-	int count;
-
 	(void)rawcall3(SYS_write, fd, (long)text, (long)len); /* host: write */
-	count = backtrace(frames, MAX_FRAMES);
-	if (count > 0)
-		backtrace_symbols_fd(frames, count, fd); /* host: writev */
+	print_frames(fd);
 	panic_run_dumps(fd);
 }
 

@@ -51,8 +51,6 @@ void safecopy_init(void)
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
 	};
 
-	/* A panic in the handler must not load anything then. */
-	panic_init();
 	sigemptyset(&act.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		int err = host_sigaction(signals[i], &act, NULL);
