@@ -16,6 +16,8 @@
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
 #endif
+#define ABI_MAP_HUGE_2MB (21u << 26)
+#define ABI_MAP_HUGE_1GB (30u << 26)
 #define ABI_MAP_TYPE 0x0f /* MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE, ... */
 
 #ifndef PROT_GROWSDOWN

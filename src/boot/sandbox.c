@@ -136,7 +136,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 		fail(l, "cannot make the memory file", r);
 	k->memory_limit = memfile_limit(k->memfile);
 	memfile_watch(k->memfile, memory_is_short, k);
-	k->mm_env = (struct mm_env){ k->platform, k->memfile, true };
+	k->mm_env = (struct mm_env){ .platform = k->platform, .memfile = k->memfile, .aslr = true };
 	k->boot_ns = host_clock_ns(CLOCK_BOOTTIME);
 	snprintf(k->hostname, sizeof(k->hostname), "%s", cfg->hostname ? cfg->hostname : "nacre");
 	snprintf(k->domainname, sizeof(k->domainname), "(none)");

@@ -14,8 +14,6 @@
 
 #include "abi/mman.h"
 
-#define ADVICE_SOFT_OFFLINE 101 /* MADV_SOFT_OFFLINE, which glibc does not name */
-
 enum advice_kind {
 	ADVICE_UNKNOWN,
 	ADVICE_NOTHING, /* a hint that we have no use for */
@@ -25,7 +23,8 @@ enum advice_kind {
 	ADVICE_RECLAIM, /* a hint, but not for locked memory */
 	ADVICE_REMOVE,  /* shared memory reads as zeros, for all */
 	ADVICE_POPULATE,
-	ADVICE_PRIVILEGED,
+	ADVICE_GUARD, /* pages that no access reaches (guard.c) */
+	ADVICE_UNGUARD,
 };
 
 struct advice {
@@ -57,8 +56,8 @@ static const struct advice advices[] = {
 	{ MADV_POPULATE_READ, ADVICE_POPULATE, 0, 0 },
 	{ MADV_POPULATE_WRITE, ADVICE_POPULATE, 0, 0 },
 	{ MADV_DONTNEED_LOCKED, ADVICE_DISCARD, 0, 0 },
-	{ MADV_HWPOISON, ADVICE_PRIVILEGED, 0, 0 },
-	{ ADVICE_SOFT_OFFLINE, ADVICE_PRIVILEGED, 0, 0 },
+	{ ABI_MADV_GUARD_INSTALL, ADVICE_GUARD, 0, 0 },
+	{ ABI_MADV_GUARD_REMOVE, ADVICE_UNGUARD, 0, 0 },
 };
 
 static const struct advice unknown = { -1, ADVICE_UNKNOWN, 0, 0 };
@@ -136,9 +135,50 @@ static int advise_discard(struct mm *mm, const struct advice *a, const struct vm
 	return a->kind == ADVICE_RECLAIM ? 0 : discard(mm, v, start, end);
 }
 
-static int advise_vma(struct mm *mm, const struct advice *a, struct vma *v, gva_t start, gva_t end)
+/* => map_lock shared */
+static int advise_guard(struct mm *mm, const struct advice *a, const struct vma *v, gva_t start,
+			gva_t end)
+{
+	bool install = a->kind == ADVICE_GUARD;
+	struct batch b;
+	int err, ended;
+
+	if (install && v->lock != MLOCK_MODE_NONE)
+		return -EINVAL;
+	batch_begin(&b, mm);
+	err = install ? guard_install(&b, start, end) : guard_remove(&b, start, end);
+	pma_join(mm, start, end);
+	ended = batch_end(&b);
+	return err ? err : ended;
+}
+
+/* What takes bytes away, for those who may read a sealed mapping only. */
+static bool is_sealed_against(const struct vma *v, const struct advice *a)
 {
 	switch (a->kind) {
+	case ADVICE_DISCARD:
+	case ADVICE_FREE:
+	case ADVICE_REMOVE:
+	case ADVICE_GUARD:
+		break;
+	case ADVICE_FLAG:
+		if (a->set & (VMA_DONTFORK | VMA_WIPEONFORK))
+			break;
+		return false;
+	default:
+		return false;
+	}
+	return (v->flags & VMA_SEALED) && !v->mappable && !(v->prot & MAP_W);
+}
+
+static int advise_vma(struct mm *mm, const struct advice *a, struct vma *v, gva_t start, gva_t end)
+{
+	if (is_sealed_against(v, a))
+		return -EPERM;
+	switch (a->kind) {
+	case ADVICE_GUARD:
+	case ADVICE_UNGUARD:
+		return advise_guard(mm, a, v, start, end);
 	case ADVICE_FLAG:
 		return advise_flag(mm, a, v, start, end);
 	case ADVICE_DISCARD:
@@ -174,56 +214,65 @@ static int advise_locked(struct mm *mm, const struct advice *a, gva_t start, gva
 
 /* ---- MADV_REMOVE: the mappable is called without locks ---- */
 
-static int find_removable(struct mm *mm, gva_t at, gva_t end, struct mappable **m, fileoff_t *off,
-			  gva_t *stop)
-{
-	struct vma *v = vma_find(mm, at);
+struct removal {
+	struct mappable *mappable; /* a reference */
+	fileoff_t offset;
+	gva_t start, stop;
+	bool hole; /* before start */
+};
 
-	if (!v)
+static int find_removable(struct mm *mm, gva_t at, gva_t end, struct removal *r)
+{
+	struct vma *v = vma_from(mm, at);
+
+	if (!v || v->node.start >= end)
 		return -ENOMEM;
 	if (v->lock != MLOCK_MODE_NONE || !v->mappable)
 		return -EINVAL;
-	if (!vma_is_writable_mapping(v) || !(v->prot & MAP_W))
+	if (!vma_is_writable_mapping(v))
 		return -EACCES;
 	if (!v->mappable->ops->punch)
 		return -EOPNOTSUPP;
-	*m = v->mappable;
-	*off = vma_offset(v, at);
-	*stop = MIN(end, v->node.end);
+	r->hole = v->node.start > at;
+	r->start = MAX(at, v->node.start);
+	r->stop = MIN(end, v->node.end);
+	r->mappable = v->mappable;
+	r->offset = vma_offset(v, r->start);
 	v->mappable->ops->get(v->mappable);
 	return 0;
 }
 
 static int advise_remove(struct mm *mm, gva_t start, gva_t end)
 {
+	bool hole = false;
+
 	while (start < end) {
-		struct mappable *m;
-		fileoff_t off;
-		gva_t stop;
+		struct removal r;
 		int err;
 
 		rwlock_read(&mm->map_lock);
-		err = find_removable(mm, start, end, &m, &off, &stop);
+		err = find_removable(mm, start, end, &r);
 		rwlock_read_unlock(&mm->map_lock);
 		if (err)
 			return err;
-		err = m->ops->punch(m, off, stop - start);
-		m->ops->put(m);
+		hole |= r.hole;
+		err = r.mappable->ops->punch(r.mappable, r.offset, r.stop - r.start);
+		r.mappable->ops->put(r.mappable);
 		if (err)
 			return err;
-		start = stop;
+		start = r.stop;
 	}
-	return 0;
+	return hole ? -ENOMEM : 0;
 }
 
 static int advise_populate(struct mm *mm, gva_t start, gva_t end, bool for_write)
 {
-	int err = mm_populate(mm, start, end, for_write);
+	int err = mm_populate(mm, start, end, for_write ? POPULATE_WRITE : POPULATE_READ);
 
-	/* madvise(2): -EFAULT stands for SIGBUS, -EINVAL for no permission. */
+	/* madvise(2): -EFAULT stands for SIGBUS and SIGSEGV, -EINVAL for no permission. */
 	if (err == -ENXIO)
 		return -EFAULT;
-	return err == -EFAULT ? -EINVAL : err;
+	return err == -EACCES ? -EINVAL : err;
 }
 
 /* ---- the call ---- */
@@ -248,8 +297,6 @@ int mm_advise(struct mm *mm, gva_t addr, uint64_t size, int advice)
 	err = check_range(addr, size, &end);
 	if (err || end == addr)
 		return err;
-	if (a->kind == ADVICE_PRIVILEGED)
-		return -EPERM;
 	if (a->kind == ADVICE_REMOVE)
 		return advise_remove(mm, addr, end);
 	if (a->kind == ADVICE_POPULATE)

@@ -30,6 +30,10 @@ static void check_kind(const struct mm *mm, const struct vma *v, const struct pm
 {
 	bool is_ours = p->file == memfile_mapfile(mm->env.memfile);
 
+	if (p->is_guard) {
+		ASSERT(!p->is_private && !p->is_mapped && !p->perms);
+		return;
+	}
 	ASSERT(!p->is_private || is_ours);
 	ASSERT(!p->need_cow || p->is_private);
 	if (v->flags & VMA_SHARED)

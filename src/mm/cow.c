@@ -13,7 +13,8 @@
  *
  * The window is the aligned 64 KiB around the address, cut to the pma; behind
  * a run of copies it is larger, up to 1 MiB: who writes memory in order will go
- * on. When the source ends within it (a file that was truncated), what lies
+ * on. A file that may still be written to (it is no program) is copied page by
+ * page, because the neighbours must go on to show what is written. When the source ends within it (a file that was truncated), what lies
  * before is kept; when the page itself is gone, the write is SIGBUS.
  *
  * Where copies were broken is remembered for the next fork (fork.c).
@@ -171,6 +172,8 @@ static uint64_t window_size(const struct mm *mm, const struct vma *v, const stru
 
 	if (flags & FILL_WHOLE)
 		return (uint64_t)1 << 63;
+	if (!p->is_private && !(v->flags & VMA_PROGRAM))
+		return PAGE_SIZE;
 	below = run_below(mm, v, window_at(v, p, addr, COW_WINDOW).lo);
 	while (below && size < COW_WINDOW_MAX && size < pma_size(below))
 		size *= 2;

@@ -18,12 +18,12 @@
 
 #include "host/safecopy.h"
 
-/* Whether a guest's own access is allowed. Exec-only memory is not readable
- * where the host can say so (protection keys); where not, no fault comes. */
+/* Whether a guest's own access is allowed. x86 can read whatever can be accessed at
+ * all; what a protection key forbids does not come here. */
 static bool vma_allows(const struct vma *v, int access, unsigned flags)
 {
 	if (!(flags & FILL_FORCE))
-		return (prot_implied(v->prot) & access) == access;
+		return access == MAP_R ? v->prot != 0 : v->prot & access;
 	/* A tracer may write to any private mapping, as a breakpoint. */
 	return !(access & MAP_W) || !(v->flags & VMA_SHARED) || (v->max_prot & MAP_W);
 }
@@ -34,7 +34,7 @@ static bool vma_allows(const struct vma *v, int access, unsigned flags)
 static gva_t growth_bound(const struct mm *mm, const struct vma *v)
 {
 	const struct vma *below = vmas_prev(v);
-	gva_t bound = mm->lo;
+	gva_t bound = mm->lo, limit = page_down(mm->limits.stack);
 
 	if (below) {
 		bound = below->node.end;
@@ -42,15 +42,20 @@ static gva_t growth_bound(const struct mm *mm, const struct vma *v)
 		if (!(below->flags & VMA_GROWSDOWN) && below->prot)
 			bound += STACK_GUARD_GAP;
 	}
-	if (v->node.end - bound > mm->limits.stack)
-		bound = v->node.end - page_down(mm->limits.stack);
-	return bound;
+	return v->node.end > limit ? MAX(bound, v->node.end - limit) : bound;
+}
+
+/* How far it is to grow: the stack of the process generously, other mappings, whose
+ * bounds a program may rely on, by what is touched. */
+static gva_t growth_wanted(const struct vma *v, gva_t page)
+{
+	return v->name ? page & ~(STACK_GROWTH - 1) : page;
 }
 
 /* => map_lock for writing. The grown vma, or NULL. */
 static struct vma *grow_stack(struct mm *mm, gva_t addr)
 {
-	gva_t start = page_down(addr), want = start & ~(STACK_GROWTH - 1), bound;
+	gva_t start = page_down(addr), bound;
 	struct vma *v = vma_from(mm, addr);
 	uint64_t more;
 
@@ -61,12 +66,11 @@ static struct vma *grow_stack(struct mm *mm, gva_t addr)
 	bound = growth_bound(mm, v);
 	if (start < bound)
 		return NULL;
-	start = MAX(want, page_up(bound));
+	start = MAX(growth_wanted(v, start), bound);
 	more = v->node.start - start;
 	if (!vma_may_expand(mm, more, false))
 		return NULL;
-	if (v->lock != MLOCK_MODE_NONE &&
-	    (mm->limits.memlock < more || mm->books.locked > mm->limits.memlock - more))
+	if (v->lock != MLOCK_MODE_NONE && !mm_may_lock_more(mm, more))
 		return NULL;
 	vma_remove(mm, v);
 	v->node.start = start;
@@ -79,7 +83,7 @@ static struct vma *grow_stack(struct mm *mm, gva_t addr)
 /* Whether the guest should have been able to do it: nothing is to be filled. */
 static bool is_spurious(const struct pma *p, int access)
 {
-	return p && p->is_mapped && (prot_implied(p->prot) & access) == access;
+	return p && p->is_mapped && (access == MAP_R ? p->prot != 0 : p->prot & access);
 }
 
 /* Whether a mapped host file has something behind the page: it may end before it,
@@ -127,13 +131,18 @@ static int fault_vma(struct mm *mm, struct vma *v, gva_t start, gva_t end, int a
 static int fault_locked(struct mm *mm, struct vma *v, gva_t start, gva_t end, int access,
 			unsigned flags, int *code)
 {
+	int err;
+
 	*code = SEGV_MAPERR;
 	if (!v || v->node.start > start)
 		return -EFAULT;
 	*code = SEGV_ACCERR;
 	if (!vma_allows(v, access, flags))
 		return -EFAULT;
-	return fault_vma(mm, v, start, MIN(end, v->node.end), access, flags);
+	err = fault_vma(mm, v, start, MIN(end, v->node.end), access, flags);
+	if (err == -EFAULT) /* a guard page, which is as if nothing were there */
+		*code = SEGV_MAPERR;
+	return err;
 }
 
 int fault_in(struct mm *mm, gva_t start, gva_t end, int access, unsigned flags, int *code)
@@ -193,11 +202,27 @@ static int commit(struct mm *mm, gva_t start, gva_t end)
 	return err;
 }
 
+/* What a mapping is touched for; 0: it allows nothing. */
+static int populate_access(const struct vma *v, enum populate how)
+{
+	switch (how) {
+	case POPULATE_READ:
+		return v->prot & MAP_R;
+	case POPULATE_WRITE:
+		return v->prot & MAP_W;
+	default:
+		/* Stores into private memory would copy: that is done now. */
+		if ((v->prot & MAP_W) && !(v->flags & VMA_SHARED))
+			return MAP_W;
+		return v->prot ? MAP_R : 0;
+	}
+}
+
 /* Populates from start to the end of its vma; *stop: how far. => map_lock */
-static int populate_vma(struct mm *mm, gva_t start, gva_t end, bool for_write, gva_t *stop)
+static int populate_vma(struct mm *mm, gva_t start, gva_t end, enum populate how, gva_t *stop)
 {
 	struct vma *v = vma_from(mm, start);
-	int err, code;
+	int err, code, access;
 
 	*stop = end;
 	if (!v || v->node.start > start) {
@@ -206,24 +231,25 @@ static int populate_vma(struct mm *mm, gva_t start, gva_t end, bool for_write, g
 	}
 	/* Piece by piece, so that others get the locks. */
 	*stop = MIN(MIN(end, v->node.end), start + EXTENT_MAX);
-	if (for_write && !(v->prot & MAP_W))
-		return -EFAULT;
+	access = populate_access(v, how);
+	if (!access)
+		return -EACCES;
 	if (memfile_over_limit(mm->env.memfile))
 		return -ENOMEM;
-	err = fault_locked(mm, v, start, *stop, for_write ? MAP_W : MAP_R, FILL_MAP, &code);
+	err = fault_locked(mm, v, start, *stop, access, FILL_MAP | FILL_FORCE, &code);
 	return err ? err : commit(mm, start, *stop);
 }
 
-int mm_populate(struct mm *mm, gva_t start, gva_t end, bool for_write)
+int mm_populate(struct mm *mm, gva_t start, gva_t end, enum populate how)
 {
 	int first = 0;
 
-	while (start < end) {
+	while (start < end && (!first || how == POPULATE_ALL)) {
 		gva_t stop;
 		int err;
 
 		rwlock_read(&mm->map_lock);
-		err = populate_vma(mm, start, end, for_write, &stop);
+		err = populate_vma(mm, start, end, how, &stop);
 		rwlock_read_unlock(&mm->map_lock);
 		if (!first)
 			first = err;

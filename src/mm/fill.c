@@ -10,6 +10,7 @@
  *	a pma that lacks a permission that the mappable could give
  *	                              dropped, and translated again for this access
  *	a private vma's pma, write    copy-on-write (cow.c)
+ *	a guard                       fails
  *	a pma that will do            next
  *
  * Each step makes progress at the address or fails, so the walk ends. What was
@@ -165,6 +166,8 @@ static int fill_existing(struct batch *b, struct vma *v, struct pma *p, gva_t ad
 	int lacks = translate_access(v, access) & ~p->perms;
 
 	*done = false;
+	if (p->is_guard)
+		return -EFAULT;
 	if (!p->is_private && lacks)
 		return drop_to_ask_again(b, addr, p);
 	if (copies && !pma_may_write(p))
@@ -260,7 +263,7 @@ void fill_eagerly(struct batch *b, struct vma *v, gva_t start, gva_t end, unsign
 		/* Large ones may stay empty for ever: piece by piece. */
 		if (size <= EXTENT_MAX)
 			err = fill(b, v, start, end, MAP_R, flags);
-	} else if ((v->flags & VMA_SHARED) || !(v->prot & MAP_W) || size > COPY_AT_MAP_MAX) {
+	} else if (!(flags & FILL_COPY) || !(v->prot & MAP_W) || size > COPY_AT_MAP_MAX) {
 		err = fill(b, v, start, first, MAP_R, flags);
 	} else {
 		err = fill(b, v, start, end, MAP_W, flags | FILL_WHOLE);

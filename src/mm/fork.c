@@ -152,6 +152,7 @@ static int fork_pma(struct batch *parent, struct mm *child, const struct vma *v,
 	c->prot = p->prot;
 	c->is_private = p->is_private;
 	c->need_cow = p->need_cow;
+	c->is_guard = p->is_guard;
 	c->file->ops->incref(c->file, c->offset, pma_size(c));
 	pma_insert(child, c);
 	return 0;

@@ -6,6 +6,7 @@
  *	extent.c   memory-file ranges for private memory
  *	fill.c     makes pmas for an access: from extents, from mappables
  *	cow.c      copy-on-write
+ *	guard.c    guard pages
  *	fault.c    mm_fault(), stack growth
  *	usercopy.c, uio.c, atomic.c: copies
  *	the rest   one family of calls each
@@ -41,7 +42,8 @@
 #define COW_WINDOW_MAX ((uint64_t)1 << 20)
 /* Windows that fork copies at once. */
 #define HOT_WINDOWS 16
-/* Writable private file mappings up to this are copied at once. */
+/* Writable private mappings of programs and libraries up to this are copied at
+ * once: their data and relocations will be written. */
 #define COPY_AT_MAP_MAX ((uint64_t)256 << 10)
 /* No mapping comes closer below a growing stack. */
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
@@ -60,6 +62,8 @@ enum vma_flag {
 	VMA_DONTFORK = 8,
 	VMA_WIPEONFORK = 16,
 	VMA_DONTDUMP = 32,
+	VMA_SEALED = 64,   /* mseal(2) */
+	VMA_PROGRAM = 128, /* a program's or library's segment */
 };
 
 /* What the guest asked for. [m] all of it */
@@ -85,6 +89,7 @@ struct pma {
 	bool is_private;
 	bool need_cow;  /* private, and perhaps shared since a fork */
 	bool is_mapped; /* the platform may have it */
+	bool is_guard;  /* allows nothing (guard.c) */
 };
 
 /* Offsets put aside behind a growing extent (extent.c). */
@@ -212,6 +217,8 @@ void vma_join(struct mm *mm, gva_t start, gva_t end);
 void vma_remove_range(struct mm *mm, gva_t start, gva_t end, struct list *removed);
 /* To be called when the guest has lost the pages, map_lock still held. */
 void vma_renounce_list(struct mm *mm, struct list *removed);
+/* -EPERM when a mapping of the range is sealed. */
+int vma_check_sealed(const struct mm *mm, gva_t start, gva_t end) MUST_CHECK;
 bool vma_covers(const struct mm *mm, gva_t start, gva_t end);
 /* Room for a mapping: at the hint if that is free. -ENOMEM. */
 int vma_find_room(const struct mm *mm, gva_t hint, uint64_t size, unsigned map_flags, gva_t *out)
@@ -223,6 +230,9 @@ void vma_set_lock(struct mm *mm, struct vma *v, enum mlock_mode mode);
  * memory, RLIMIT_DATA. */
 bool vma_may_expand(const struct mm *mm, uint64_t size, bool is_data);
 bool vma_is_data(int prot, unsigned flags);
+/* lock.c: whether the caller may lock memory at all, and so much more. */
+bool mm_may_lock(const struct mm *mm);
+bool mm_may_lock_more(const struct mm *mm, uint64_t more);
 /* Whether the guest may map [addr, addr + size) at all. */
 bool mm_range_ok(const struct mm *mm, gva_t addr, uint64_t size);
 
@@ -320,9 +330,10 @@ void extent_forget(struct mm *mm);
 #define FILL_GROWS 4u /* a heap: neighbouring extents wanted */
 #define FILL_WHOLE 8u /* copy-on-write copies all of the vma at once */
 #define FILL_TRAP 16u /* the guest trapped: map again what seems to be mapped */
+#define FILL_COPY 32u /* a program's data: copied before it is written, if small */
 
 /* Makes pmas that allow `access` for all of [start, end), which lies in v.
- * -ENXIO: past the end of the file (SIGBUS); -ENOMEM. */
+ * -ENXIO: past the end of the file (SIGBUS); -EFAULT: a guard page; -ENOMEM. */
 int fill(struct batch *b, struct vma *v, gva_t start, gva_t end, int access, unsigned flags)
 	MUST_CHECK;
 /* What can be had without asking anybody when v was just made (or made accessible):
@@ -336,15 +347,27 @@ void map_deferred(struct batch *b);
 int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags) MUST_CHECK;
 void cow_remember(struct mm *mm, gva_t addr);
 
+/* ---- guard.c: inside a batch; [start, end) lies in one vma ---- */
+
+int guard_install(struct batch *b, gva_t start, gva_t end) MUST_CHECK;
+int guard_remove(struct batch *b, gva_t start, gva_t end) MUST_CHECK;
+
 /* ---- fault.c ---- */
 
 /* Takes the locks and makes as much of [start, end) present as one vma holds.
  * code as in mm_fault(). */
 int fault_in(struct mm *mm, gva_t start, gva_t end, int access, unsigned flags, int *code)
 	MUST_CHECK;
-/* MAP_POPULATE, mlock: all of it, as far as possible. Returns the first error
- * (-ENOMEM, -EFAULT, -ENXIO). => no lock held */
-int mm_populate(struct mm *mm, gva_t start, gva_t end, bool for_write);
+enum populate {
+	POPULATE_ALL,  /* MAP_POPULATE, mlockall: as far as possible */
+	POPULATE_LOCK, /* mlock: to the first failure */
+	POPULATE_READ, /* MADV_POPULATE_*: the same */
+	POPULATE_WRITE,
+};
+/* Makes pages present and has the host give them memory. The first two as the
+ * mapping is meant to be used. -ENOMEM (a hole too), -EACCES (not allowed), -ENXIO
+ * (past the end of the file), -EFAULT (a guard page). => no lock held */
+int mm_populate(struct mm *mm, gva_t start, gva_t end, enum populate how);
 
 /* ---- map.c, unmap.c ---- */
 

@@ -1,11 +1,27 @@
 /*
  * mlock(2) and its family. Guest memory is never swapped by us, so a lock is a
- * promise to have pages present, and a figure against RLIMIT_MEMLOCK. The task
- * layer gives who may exceed that limit (CAP_IPC_LOCK) an infinite one.
+ * promise to have pages present, and a figure against RLIMIT_MEMLOCK.
  */
 #include "mm/internal.h"
 
 #include "abi/mman.h"
+
+static bool is_exempt(const struct mm *mm)
+{
+	return mm->env.may_exceed_memlock && mm->env.may_exceed_memlock();
+}
+
+bool mm_may_lock(const struct mm *mm)
+{
+	return mm->limits.memlock || is_exempt(mm);
+}
+
+bool mm_may_lock_more(const struct mm *mm, uint64_t more)
+{
+	uint64_t limit = mm->limits.memlock;
+
+	return (more <= limit && mm->books.locked <= limit - more) || is_exempt(mm);
+}
 
 /* Bytes of [start, end) that are locked already. */
 static uint64_t locked_bytes(const struct mm *mm, gva_t start, gva_t end)
@@ -43,12 +59,13 @@ static int set_lock(struct mm *mm, gva_t start, gva_t end, enum mlock_mode mode)
 
 static int lock_locked(struct mm *mm, gva_t start, gva_t end, enum mlock_mode mode)
 {
-	uint64_t limit = mm->limits.memlock;
 	int err;
 
-	if (mode != MLOCK_MODE_NONE && limit != NO_LIMIT &&
-	    mm->books.locked + (end - start) - locked_bytes(mm, start, end) > limit)
+	if (mode != MLOCK_MODE_NONE && end > start &&
+	    !mm_may_lock_more(mm, end - start - locked_bytes(mm, start, end)))
 		return -ENOMEM;
+	if (end < start)
+		return -EINVAL;
 	err = set_lock(mm, start, end, mode);
 	vma_join(mm, start, end);
 	return err;
@@ -56,14 +73,12 @@ static int lock_locked(struct mm *mm, gva_t start, gva_t end, enum mlock_mode mo
 
 int mm_lock(struct mm *mm, gva_t addr, uint64_t size, enum mlock_mode mode)
 {
-	gva_t start = page_down(addr), end;
+	/* A size that wraps is a size of 0, as in Linux. */
+	gva_t start = page_down(addr), end = start + page_up(size + (addr - start));
 	int err;
 
-	if (mode != MLOCK_MODE_NONE && !mm->limits.memlock)
+	if (mode != MLOCK_MODE_NONE && !mm_may_lock(mm))
 		return -EPERM;
-	if (size > UINT64_MAX - 2 * PAGE_SIZE ||
-	    add_overflow(start, page_up(size + (addr - start)), &end))
-		return -EINVAL;
 	if (start == end)
 		return 0;
 	rwlock_write(&mm->map_lock);
@@ -71,7 +86,10 @@ int mm_lock(struct mm *mm, gva_t addr, uint64_t size, enum mlock_mode mode)
 	rwlock_write_unlock(&mm->map_lock);
 	if (err || mode != MLOCK_MODE_EAGER)
 		return err;
-	err = mm_populate(mm, start, end, false);
+	err = mm_populate(mm, start, end, POPULATE_LOCK);
+	/* mlock(2): what cannot be touched is ENOMEM, want of memory EAGAIN. */
+	if (err == -ENOMEM)
+		return -EAGAIN;
 	return err ? -ENOMEM : 0;
 }
 
@@ -79,8 +97,7 @@ static int lock_all_locked(struct mm *mm, int flags)
 {
 	enum mlock_mode mode = flags & MCL_ONFAULT ? MLOCK_MODE_ONFAULT : MLOCK_MODE_EAGER;
 
-	if ((flags & MCL_CURRENT) && mm->limits.memlock != NO_LIMIT &&
-	    mm->vmas.span > mm->limits.memlock)
+	if ((flags & MCL_CURRENT) && mm->vmas.span > mm->limits.memlock && !is_exempt(mm))
 		return -ENOMEM;
 	mm->lock_future = flags & MCL_FUTURE ? mode : MLOCK_MODE_NONE;
 	if (!flags)
@@ -93,18 +110,40 @@ static int lock_all_locked(struct mm *mm, int flags)
 	return 0;
 }
 
+/* Mapping by mapping: they may change meanwhile. */
+static void populate_everything(struct mm *mm)
+{
+	gva_t start = 0, end = 0;
+	bool more = true;
+
+	while (more) {
+		const struct vma *v;
+
+		rwlock_read(&mm->map_lock);
+		v = vma_from(mm, end);
+		more = v != NULL;
+		if (v) {
+			start = v->node.start;
+			end = v->node.end;
+		}
+		rwlock_read_unlock(&mm->map_lock);
+		if (more)
+			(void)mm_populate(mm, start, end, POPULATE_ALL);
+	}
+}
+
 int mm_lock_all(struct mm *mm, int flags)
 {
 	int err;
 
 	if ((flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
 		return -EINVAL;
-	if (flags && !mm->limits.memlock)
+	if (flags && !mm_may_lock(mm))
 		return -EPERM;
 	rwlock_write(&mm->map_lock);
 	err = lock_all_locked(mm, flags);
 	rwlock_write_unlock(&mm->map_lock);
-	/* Whole address spaces are not filled here: what is touched is there, and
-	 * pages are never taken away. */
+	if (!err && (flags & MCL_CURRENT) && !(flags & MCL_ONFAULT))
+		populate_everything(mm);
 	return err;
 }

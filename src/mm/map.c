@@ -15,11 +15,11 @@
 #include "abi/mman.h"
 
 #define MAP_TYPE_MASK 0x0fu
-/* Above these bits a MAP_SHARED_VALIDATE says no. */
+/* Flags that a MAP_SHARED_VALIDATE does not refuse: those of old. */
 #define MAP_KNOWN                                                                                \
 	(MAP_TYPE_MASK | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | \
 	 MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
-	 MAP_HUGETLB | MAP_FIXED_NOREPLACE | ABI_MAP_ABOVE4G)
+	 MAP_HUGETLB | ABI_MAP_ABOVE4G | ABI_MAP_HUGE_2MB | ABI_MAP_HUGE_1GB)
 
 static bool is_fixed(const struct mm_map_args *args)
 {
@@ -28,7 +28,17 @@ static bool is_fixed(const struct mm_map_args *args)
 
 static bool is_shared(const struct mm_map_args *args)
 {
-	return (args->flags & MAP_TYPE_MASK) != MAP_PRIVATE;
+	unsigned type = args->flags & MAP_TYPE_MASK;
+
+	return type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
+}
+
+/* A segment that the loader maps, or the dynamic linker: it alone still says that
+ * nobody may write to the file. Of other files, no page may be copied before it is
+ * stored to: what is written to the file until then has to show up in it. */
+static bool is_program(const struct mm_map_args *args)
+{
+	return !is_shared(args) && (args->is_kernel || (args->flags & MAP_DENYWRITE));
 }
 
 static bool grows_down(const struct mm_map_args *args)
@@ -36,47 +46,61 @@ static bool grows_down(const struct mm_map_args *args)
 	return args->grows_down || (args->flags & MAP_GROWSDOWN);
 }
 
-/* ---- checks ---- */
+/* ---- checks, in Linux's order: sizes, the address, the rest ---- */
 
-static int check_type(const struct mm_map_args *args)
+static int check_size(const struct mm *mm, const struct mm_map_args *args, uint64_t size)
 {
-	switch (args->flags & MAP_TYPE_MASK) {
-	case MAP_PRIVATE:
-	case MAP_SHARED:
-		break;
-	case MAP_SHARED_VALIDATE:
-		/* Linux has no such type for anonymous memory. */
-		if (!args->mappable)
-			return -EINVAL;
-		if (args->flags & ~(unsigned)MAP_KNOWN)
-			return -EOPNOTSUPP;
-		break;
-	default:
-		return -EINVAL;
-	}
-	return grows_down(args) && (is_shared(args) || args->mappable) ? -EINVAL : 0;
-}
-
-static int check_args(const struct mm *mm, const struct mm_map_args *args, uint64_t size)
-{
-	uint64_t end;
-	int err;
-
 	if (!args->size)
 		return -EINVAL;
 	if (!size || size > mm->hi - mm->lo)
 		return -ENOMEM;
 	if (args->mappable && (args->offset & ~PAGE_MASK))
 		return -EINVAL;
-	if (args->mappable && add_overflow(args->offset, size, &end))
-		return -EOVERFLOW;
-	err = check_type(args);
-	if (err)
-		return err;
-	if (args->mappable && (args->prot & ~args->max_prot & (MAP_R | MAP_W | MAP_X)))
-		return -EACCES;
 	/* Huge pages of the host's are not given out. */
 	return args->flags & MAP_HUGETLB ? -ENOMEM : 0;
+}
+
+static int check_file(const struct mm_map_args *args, uint64_t size)
+{
+	if (args->offset > (uint64_t)INT64_MAX - size)
+		return -EOVERFLOW;
+	switch (args->flags & MAP_TYPE_MASK) {
+	case MAP_PRIVATE:
+	case MAP_SHARED:
+		break;
+	case MAP_SHARED_VALIDATE:
+		if (args->flags & ~(unsigned)MAP_KNOWN)
+			return -EOPNOTSUPP;
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (args->file_err)
+		return args->file_err;
+	if (args->prot & ~args->max_prot & (MAP_R | MAP_W | MAP_X))
+		return -EACCES;
+	return grows_down(args) ? -EINVAL : 0;
+}
+
+static int check_anonymous(const struct mm_map_args *args)
+{
+	switch (args->flags & MAP_TYPE_MASK) {
+	case MAP_PRIVATE:
+		return 0;
+	case MAP_SHARED:
+		return grows_down(args) ? -EINVAL : 0;
+	case MAP_DROPPABLE:
+		return grows_down(args) || (args->flags & MAP_LOCKED) ? -EINVAL : 0;
+	default:
+		return -EINVAL; /* MAP_SHARED_VALIDATE too */
+	}
+}
+
+static int check_type(const struct mm_map_args *args, uint64_t size)
+{
+	if (args->mappable || args->file_err)
+		return check_file(args, size);
+	return check_anonymous(args);
 }
 
 static int choose_address(const struct mm *mm, const struct mm_map_args *args, uint64_t size,
@@ -109,13 +133,13 @@ static uint64_t mapped_bytes(const struct mm *mm, gva_t start, gva_t end)
 
 static int check_memlock(const struct mm *mm, const struct mm_map_args *args, uint64_t size)
 {
-	uint64_t limit = mm->limits.memlock;
-
-	if ((args->flags & MAP_LOCKED) && !limit)
+	if (args->is_kernel)
+		return 0;
+	if ((args->flags & MAP_LOCKED) && !mm_may_lock(mm))
 		return -EPERM;
 	if (!(args->flags & MAP_LOCKED) && mm->lock_future == MLOCK_MODE_NONE)
 		return 0;
-	return size > limit || mm->books.locked > limit - size ? -EAGAIN : 0;
+	return mm_may_lock_more(mm, size) ? 0 : -EAGAIN;
 }
 
 static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva_t addr,
@@ -127,15 +151,11 @@ static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva
 	bool is_private = !is_shared(args) && (args->prot & MAP_W);
 	uint64_t more = size - (is_fixed(args) ? mapped_bytes(mm, addr, addr + size) : 0);
 	struct memfile *mf = mm->env.memfile;
-	int err;
 
 	if (mm->vmas.count >= VMA_COUNT_MAX || mm->pmas.count >= PMA_COUNT_MAX)
 		return -ENOMEM;
 	if (args->is_kernel)
 		return 0;
-	err = check_memlock(mm, args, size);
-	if (err)
-		return err;
 	if (!vma_may_expand(mm, more, is_data))
 		return -ENOMEM;
 	/* Overcommit, as Linux guesses by default: not more than there is at once. */
@@ -148,8 +168,13 @@ static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva
 
 static unsigned vma_flags(const struct mm_map_args *args)
 {
+	/* What may be dropped at any time (it never is) survives no fork. */
+	bool droppable = (args->flags & MAP_TYPE_MASK) == MAP_DROPPABLE;
+
 	return (is_shared(args) ? VMA_SHARED : 0) | (grows_down(args) ? VMA_GROWSDOWN : 0) |
-	       (args->flags & MAP_NORESERVE ? VMA_NORESERVE : 0);
+	       (args->flags & MAP_NORESERVE ? VMA_NORESERVE : 0) |
+	       (droppable ? VMA_NORESERVE | VMA_WIPEONFORK | VMA_DONTDUMP : 0) |
+	       (is_program(args) ? VMA_PROGRAM : 0);
 }
 
 static int attach_mappable(struct mm *mm, struct vma *v, const struct mm_map_args *args)
@@ -246,6 +271,12 @@ int mm_map_locked(struct mm *mm, const struct mm_map_args *args, uint64_t size, 
 	rwlock_assert_write_held(&mm->map_lock);
 	err = choose_address(mm, args, size, &addr);
 	if (!err)
+		err = check_memlock(mm, args, size);
+	if (!err)
+		err = check_type(args, size);
+	if (!err && is_fixed(args))
+		err = vma_check_sealed(mm, addr, addr + size);
+	if (!err)
 		err = check_limits(mm, args, addr, size);
 	if (!err)
 		err = make_vma(mm, args, addr, size, &v);
@@ -278,18 +309,18 @@ int mm_map(struct mm *mm, const struct mm_map_args *args, gva_t *out)
 	struct list removed = LIST_INIT(removed);
 	uint64_t size = args->size > UINT64_MAX - PAGE_SIZE ? 0 : page_up(args->size);
 	bool populate;
-	int err = check_args(mm, args, size);
+	int err = check_size(mm, args, size);
 
 	if (err)
 		return err;
 	(void)memfile_relieve(mm->env.memfile); /* check_limits() judges */
 	rwlock_write(&mm->map_lock);
-	err = mm_map_locked(mm, args, size, 0, &removed, out);
+	err = mm_map_locked(mm, args, size, is_program(args) ? FILL_COPY : 0, &removed, out);
 	populate = (args->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE ||
 		   (args->flags & MAP_LOCKED) || mm->lock_future == MLOCK_MODE_EAGER;
 	rwlock_write_unlock(&mm->map_lock);
 	vma_free_list(&removed);
 	if (!err && populate && args->prot)
-		(void)mm_populate(mm, *out, *out + size, !is_shared(args) && (args->prot & MAP_W));
+		(void)mm_populate(mm, *out, *out + size, POPULATE_ALL);
 	return err;
 }

@@ -28,7 +28,7 @@ static void mm_invalidate(struct mapping_space *ms, gva_t start, gva_t end, bool
 	pma_isolate_must(mm, start, end);
 	for (struct pma *p = pma_from(mm, start); p && p->node.start < end; p = next) {
 		next = pma_next(p);
-		if (!p->is_private || invalidate_private)
+		if (!p->is_guard && (!p->is_private || invalidate_private))
 			pma_drop(&b, p);
 	}
 	err = pma_reserve(mm);

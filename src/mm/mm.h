@@ -36,6 +36,9 @@ struct mm_env {
 	struct platform *platform;
 	struct memfile *memfile;
 	bool aslr;
+	/* Whether the calling task may lock more than its limit (CAP_IPC_LOCK);
+	 * NULL: nobody may. */
+	bool (*may_exceed_memlock)(void);
 };
 
 /* An empty address space with its platform part. */
@@ -69,6 +72,8 @@ struct mm_map_args {
 	int prot;                  /* PROT_* */
 	unsigned flags;            /* MAP_* as in mmap(2) */
 	struct mappable *mappable; /* NULL: anonymous; borrowed (a vma takes its own) */
+	int file_err;              /* what the file's open mode refuses, 0: nothing: an
+				      error that comes after those of the address */
 	fileoff_t offset;
 	int max_prot;     /* PROT_* that mprotect may ever grant (a file opened
 			    read-only may not become shared writable) */
@@ -83,6 +88,8 @@ int mm_remap(struct mm *mm, gva_t old_addr, uint64_t old_size, uint64_t new_size
 	     gva_t new_addr, gva_t *out) MUST_CHECK;
 int mm_advise(struct mm *mm, gva_t addr, uint64_t size, int advice);
 int mm_sync(struct mm *mm, gva_t addr, uint64_t size, int flags);
+/* mseal(2), 6.10: no call changes the range's mappings any more. */
+int mm_seal(struct mm *mm, gva_t addr, uint64_t size, uint64_t flags);
 int mm_incore(struct mm *mm, gva_t addr, uint64_t size, gva_t vec);
 int mm_lock(struct mm *mm, gva_t addr, uint64_t size, enum mlock_mode mode); /* NONE unlocks */
 int mm_lock_all(struct mm *mm, int flags);                                   /* 0: munlockall */
@@ -157,6 +164,10 @@ ssize_t mm_copy_in_str(struct mm *mm, char *dst, gva_t src, size_t size) MUST_CH
  * ignore_prot: what ptrace and /proc/pid/mem may do. */
 ssize_t mm_read_partial(struct mm *mm, void *dst, gva_t src, size_t size, bool ignore_prot);
 ssize_t mm_write_partial(struct mm *mm, gva_t dst, const void *src, size_t size, bool ignore_prot);
+/* How many of the size bytes from addr on another process may access in that way
+ * (one MAP_* bit): by the protection as it was given, where the processor itself
+ * may allow more (what can be written can be read). */
+uint64_t mm_remote_extent(struct mm *mm, gva_t addr, uint64_t size, int access);
 
 /* A cursor over guest ranges for file i/o. segs are checked already
  * (mm_import_iovec). */

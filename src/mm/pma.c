@@ -225,6 +225,7 @@ static struct ivnode *pma_split(const struct pma *p, struct pma *back, gva_t at)
 	back->is_private = p->is_private;
 	back->need_cow = p->need_cow;
 	back->is_mapped = p->is_mapped;
+	back->is_guard = p->is_guard;
 	return &back->node;
 }
 
@@ -250,7 +251,8 @@ static bool are_alike(const struct ivnode *n, const struct ivnode *next)
 
 	return a->file == b->file && a->perms == b->perms && a->prot == b->prot &&
 	       a->is_private == b->is_private && a->need_cow == b->need_cow &&
-	       a->is_mapped == b->is_mapped && pma_offset(a, b->node.start) == b->offset;
+	       a->is_mapped == b->is_mapped && a->is_guard == b->is_guard &&
+	       pma_offset(a, b->node.start) == b->offset;
 }
 
 static void joined(struct ivmap *m UNUSED, struct ivnode *next)

@@ -1,5 +1,5 @@
 /*
- * mprotect(2).
+ * mprotect(2), and mseal(2).
  *
  * vma by vma, as Linux does it: when a later one refuses (a hole, a mapping
  * that may never be written), the earlier ones have changed already.
@@ -43,8 +43,6 @@ static int protect_vma(struct batch *b, struct vma *v, int prot)
 	bool more_data = vma_is_data(prot, v->flags) && !vma_is_data(v->prot, v->flags);
 	int old = v->prot, err;
 
-	if (prot & ~v->max_prot)
-		return -EACCES;
 	if (more_data && mm->limits.data != NO_LIMIT &&
 	    (size > mm->limits.data || mm->books.data > mm->limits.data - size))
 		return -ENOMEM;
@@ -67,6 +65,10 @@ static int protect_range(struct batch *b, gva_t start, gva_t end, int prot)
 		if (!v)
 			return -ENOMEM;
 		stop = MIN(end, v->node.end);
+		if (prot & ~v->max_prot)
+			return -EACCES;
+		if (v->flags & VMA_SEALED)
+			return -EPERM;
 		if (v->prot != prot) {
 			err = vma_isolate(b->mm, start, stop);
 			if (!err)
@@ -131,6 +133,42 @@ int mm_protect(struct mm *mm, gva_t addr, uint64_t size, int prot)
 		return -EINVAL;
 	rwlock_write(&mm->map_lock);
 	err = protect_locked(mm, addr, end, prot & (MAP_R | MAP_W | MAP_X), grows);
+	rwlock_write_unlock(&mm->map_lock);
+	return err;
+}
+
+/* ---- mseal ---- */
+
+static int seal_locked(struct mm *mm, gva_t start, gva_t end)
+{
+	if (!vma_covers(mm, start, end))
+		return -ENOMEM;
+	while (start < end) {
+		gva_t stop = MIN(end, vma_find(mm, start)->node.end);
+		int err = vma_isolate(mm, start, stop);
+
+		if (err)
+			return err;
+		vma_find(mm, start)->flags |= VMA_SEALED;
+		start = stop;
+	}
+	return 0;
+}
+
+int mm_seal(struct mm *mm, gva_t addr, uint64_t size, uint64_t flags)
+{
+	gva_t end;
+	int err;
+
+	if (flags || (addr & ~PAGE_MASK) || size > UINT64_MAX - PAGE_SIZE)
+		return -EINVAL;
+	if (add_overflow(addr, page_up(size), &end))
+		return -EINVAL;
+	if (end == addr)
+		return 0;
+	rwlock_write(&mm->map_lock);
+	err = seal_locked(mm, addr, end);
+	vma_join(mm, addr, end);
 	rwlock_write_unlock(&mm->map_lock);
 	return err;
 }

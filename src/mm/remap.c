@@ -5,7 +5,9 @@
  *	old   |== pmas ==|            |  (nothing; or the vma stays, DONTUNMAP)
  *	new              |== pmas ==|-- growth --|
  *
- * The guest loses the old place before it gets the new one, in one batch.
+ * The guest loses the old place before it gets the new one, in one batch. A move
+ * to a given place that keeps the size may span several mappings, and holes
+ * between them, since Linux 6.17: it is one move after the other.
  */
 #include "mm/internal.h"
 
@@ -17,48 +19,64 @@ struct remap {
 	unsigned flags;
 };
 
+static bool has_target(const struct remap *r)
+{
+	return r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+}
+
 /* ---- checks, in Linux's order ---- */
 
-static int check_args(const struct mm *mm, const struct remap *r)
+static int check_target(const struct mm *mm, const struct remap *r)
 {
-	bool fixed = r->flags & MREMAP_FIXED, stays = r->flags & MREMAP_DONTUNMAP;
-
-	if (r->flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
+	if (r->new_addr > mm->hi - r->new_size || (r->new_addr & ~PAGE_MASK))
 		return -EINVAL;
-	if ((fixed || stays) && !(r->flags & MREMAP_MAYMOVE))
+	if (!(r->flags & MREMAP_MAYMOVE))
 		return -EINVAL;
-	if (stays && r->old_size != r->new_size)
-		return -EINVAL;
-	if ((r->old_addr & ~PAGE_MASK) || !r->new_size)
-		return -EINVAL;
-	if (!fixed)
-		return 0;
-	if ((r->new_addr & ~PAGE_MASK) || r->new_size > mm->hi ||
-	    r->new_addr > mm->hi - r->new_size)
+	if ((r->flags & MREMAP_DONTUNMAP) && r->old_size != r->new_size)
 		return -EINVAL;
 	if (r->old_addr + r->old_size > r->new_addr && r->new_addr + r->new_size > r->old_addr)
 		return -EINVAL;
-	return r->new_addr < mm->lo ? -EPERM : 0;
+	if (mm->vmas.count + 2 >= VMA_COUNT_MAX - 3)
+		return -ENOMEM;
+	return (r->flags & MREMAP_FIXED) && r->new_addr < mm->lo ? -EPERM : 0;
 }
 
-/* Whether v may be resized as asked. */
-static int check_vma(const struct mm *mm, const struct vma *v, const struct remap *r)
+static int check_args(const struct mm *mm, const struct remap *r)
 {
-	uint64_t more = r->new_size > r->old_size ? r->new_size - r->old_size : 0;
-	uint64_t end;
-
-	if (!r->old_size && !(v->flags & VMA_SHARED))
+	if (r->flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP))
 		return -EINVAL;
-	if (r->old_size > v->node.end - r->old_addr)
-		return -EFAULT;
-	if (!more)
-		return 0;
+	if ((r->old_addr & ~PAGE_MASK) || !r->new_size || r->new_size > mm->hi)
+		return -EINVAL;
+	return has_target(r) ? check_target(mm, r) : 0;
+}
+
+/* What a larger mapping must be allowed. */
+static int check_growth(const struct mm *mm, const struct vma *v, const struct remap *r)
+{
+	uint64_t more = r->new_size - r->old_size, end;
+
 	if (v->mappable && add_overflow(vma_offset(v, r->old_addr), r->new_size, &end))
 		return -EINVAL;
-	if (v->lock != MLOCK_MODE_NONE &&
-	    (more > mm->limits.memlock || mm->books.locked > mm->limits.memlock - more))
+	if (v->lock != MLOCK_MODE_NONE && !mm_may_lock_more(mm, more))
 		return -EAGAIN;
 	return vma_may_expand(mm, more, vma_is_data(v->prot, v->flags)) ? 0 : -ENOMEM;
+}
+
+/* Whether v may be resized or moved as asked. */
+static int check_vma(const struct mm *mm, const struct vma *v, const struct remap *r)
+{
+	if (!v)
+		return -EFAULT;
+	if (v->flags & VMA_SEALED)
+		return -EPERM;
+	if (!has_target(r) && r->new_size <= r->old_size)
+		return 0;
+	if (!r->old_size && !(v->flags & VMA_SHARED))
+		return -EINVAL;
+	/* What a shrinking move leaves behind may reach beyond v. */
+	if (MIN(r->old_size, r->new_size) > v->node.end - r->old_addr)
+		return -EFAULT;
+	return r->new_size > r->old_size ? check_growth(mm, v, r) : 0;
 }
 
 /* ---- in place ---- */
@@ -89,14 +107,10 @@ static int grow_in_place(struct mm *mm, struct vma *v, uint64_t more)
 
 static bool has_room_behind(const struct mm *mm, const struct vma *v, uint64_t more)
 {
-	const struct vma *next = vma_next(v);
 	gva_t end;
 
-	if (add_overflow(v->node.end, more, &end) || end > mm->hi)
-		return false;
-	if (!next)
-		return true;
-	return end <= next->node.start - (next->flags & VMA_GROWSDOWN ? STACK_GUARD_GAP : 0);
+	return !add_overflow(v->node.end, more, &end) && end <= mm->hi &&
+	       ivmap_is_gap(&mm->vmas, v->node.end, end);
 }
 
 /* ---- moving ---- */
@@ -188,6 +202,7 @@ static int move_vma(struct mm *mm, const struct remap *r, gva_t to, struct list 
 		err = announce_moved(mm, n, r);
 	if (err) {
 		list_push_back(removed, &n->link);
+		vma_join(mm, r->old_addr, r->old_addr + r->old_size);
 		return err;
 	}
 	move_locked(mm, n, r, moved, removed);
@@ -198,70 +213,126 @@ static int move_vma(struct mm *mm, const struct remap *r, gva_t to, struct list 
 	return 0;
 }
 
-static int choose_target(struct mm *mm, const struct remap *r, struct list *removed, gva_t *out)
+static int choose_target(const struct mm *mm, const struct remap *r, gva_t *out)
 {
 	*out = r->new_addr;
 	if (r->flags & MREMAP_FIXED)
-		return mm_unmap_locked(mm, r->new_addr, r->new_addr + r->new_size, removed);
+		return 0;
 	/* DONTUNMAP takes the new address as a hint. */
 	return vma_find_room(mm, r->flags & MREMAP_DONTUNMAP ? r->new_addr : 0, r->new_size, 0,
 			     out);
+}
+
+static int shrink(struct mm *mm, const struct remap *r, struct list *removed)
+{
+	if (r->old_size > mm->hi - r->old_addr)
+		return -EINVAL;
+	return mm_unmap_locked(mm, r->old_addr + r->new_size, r->old_addr + r->old_size, removed);
+}
+
+/* ---- with a target ---- */
+
+static int remap_to(struct mm *mm, struct remap *r, struct list *removed, gva_t *out)
+{
+	const struct vma *v;
+	int err = 0;
+
+	if (r->flags & MREMAP_FIXED)
+		err = mm_unmap_locked(mm, r->new_addr, r->new_addr + r->new_size, removed);
+	/* A size that wraps hides that the target covers it. */
+	if (!err && !vma_find(mm, r->old_addr))
+		err = -EFAULT;
+	if (!err && r->old_size > r->new_size) {
+		err = shrink(mm, r, removed);
+		r->old_size = r->new_size;
+	}
+	if (err)
+		return err;
+	v = vma_find(mm, r->old_addr);
+	if ((r->flags & MREMAP_DONTUNMAP) &&
+	    !vma_may_expand(mm, r->old_size, vma_is_data(v->prot, v->flags)))
+		return -ENOMEM;
+	err = choose_target(mm, r, out);
+	return err ? err : move_vma(mm, r, *out, removed);
+}
+
+/* All mappings of [old_addr, old_addr + old_size) go, as far apart as they are. */
+static int remap_several(struct mm *mm, const struct remap *all, struct list *removed, gva_t *out)
+{
+	uint64_t pos = all->old_addr, end = all->old_addr + all->old_size;
+	struct vma *v;
+	bool any = false;
+
+	*out = all->new_addr;
+	while ((v = vmas_walk(&mm->vmas, &pos, end))) {
+		gva_t start = MAX(v->node.start, all->old_addr), at;
+		uint64_t size = MIN(v->node.end, end) - start;
+		struct remap r = { start, all->new_addr + (start - all->old_addr), size, size,
+				   all->flags };
+		int err;
+
+		if (!any && start > all->old_addr)
+			return -EFAULT;
+		err = check_vma(mm, v, &r);
+		if (!err)
+			err = remap_to(mm, &r, removed, &at);
+		if (err)
+			return err;
+		any = true;
+	}
+	return any ? 0 : -EFAULT;
+}
+
+/* ---- without ---- */
+
+static int remap_at(struct mm *mm, struct remap *r, struct list *removed, gva_t *out)
+{
+	struct vma *v = vma_find(mm, r->old_addr);
+	int err;
+
+	*out = r->old_addr;
+	if (r->old_size == r->new_size)
+		return 0;
+	if (r->old_size > r->new_size)
+		return shrink(mm, r, removed);
+	if (r->old_size == v->node.end - r->old_addr &&
+	    has_room_behind(mm, v, r->new_size - r->old_size))
+		return grow_in_place(mm, v, r->new_size - r->old_size);
+	if (!(r->flags & MREMAP_MAYMOVE))
+		return -ENOMEM;
+	err = choose_target(mm, r, out);
+	return err ? err : move_vma(mm, r, *out, removed);
 }
 
 /* ---- the call ---- */
 
 static int remap_locked(struct mm *mm, struct remap *r, struct list *removed, gva_t *out)
 {
-	bool must_move = r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
-	struct vma *v = vma_find(mm, r->old_addr);
 	int err;
 
-	*out = r->old_addr;
-	if (!v)
-		return -EFAULT;
-	if (!must_move && r->old_size >= r->new_size && r->old_size) {
-		if (r->old_size == r->new_size)
-			return 0;
-		return mm_unmap_locked(mm, r->old_addr + r->new_size, r->old_addr + r->old_size,
-				       removed);
-	}
-	err = check_vma(mm, v, r);
+	if ((r->flags & MREMAP_FIXED) && r->old_size == r->new_size)
+		return remap_several(mm, r, removed, out);
+	err = check_vma(mm, vma_find(mm, r->old_addr), r);
 	if (err)
 		return err;
-	if (must_move && r->old_size > r->new_size) {
-		err = mm_unmap_locked(mm, r->old_addr + r->new_size, r->old_addr + r->old_size,
-				      removed);
-		if (err)
-			return err;
-		r->old_size = r->new_size;
-	}
-	if (!must_move && r->old_size == v->node.end - r->old_addr &&
-	    has_room_behind(mm, v, r->new_size - r->old_size))
-		return grow_in_place(mm, v, r->new_size - r->old_size);
-	if (!(r->flags & MREMAP_MAYMOVE))
-		return -ENOMEM;
-	err = choose_target(mm, r, removed, out);
-	return err ? err : move_vma(mm, r, *out, removed);
+	return has_target(r) ? remap_to(mm, r, removed, out) : remap_at(mm, r, removed, out);
 }
 
 int mm_remap(struct mm *mm, gva_t old_addr, uint64_t old_size, uint64_t new_size, unsigned flags,
 	     gva_t new_addr, gva_t *out)
 {
+	/* Sizes wrap to 0 as in Linux. */
 	struct remap r = { old_addr, new_addr, page_up(old_size), page_up(new_size), flags };
+	uint64_t grown = r.new_size > r.old_size ? r.new_size - r.old_size : 0;
 	struct list removed = LIST_INIT(removed);
 	bool populate = false;
 	int err;
 
-	if (old_size > mm->hi || old_addr > mm->hi)
-		return flags & ~7u || old_addr & ~PAGE_MASK ? -EINVAL : -EFAULT;
-	err = check_args(mm, &r);
-	if (err)
-		return err;
-	if (r.new_size > mm->hi)
-		return -ENOMEM;
 	rwlock_write(&mm->map_lock);
-	err = remap_locked(mm, &r, &removed, out);
-	if (!err && r.new_size > r.old_size) {
+	err = check_args(mm, &r);
+	if (!err)
+		err = remap_locked(mm, &r, &removed, out);
+	if (!err && grown) {
 		const struct vma *v = vma_find(mm, *out);
 
 		populate = v && v->lock == MLOCK_MODE_EAGER;
@@ -269,6 +340,6 @@ int mm_remap(struct mm *mm, gva_t old_addr, uint64_t old_size, uint64_t new_size
 	rwlock_write_unlock(&mm->map_lock);
 	vma_free_list(&removed);
 	if (populate)
-		(void)mm_populate(mm, *out, *out + r.new_size, true);
+		(void)mm_populate(mm, *out + r.new_size - grown, *out + r.new_size, POPULATE_ALL);
 	return err;
 }

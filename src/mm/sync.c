@@ -68,7 +68,8 @@ int mm_sync(struct mm *mm, gva_t addr, uint64_t size, int flags)
 		return -EINVAL;
 	if ((flags & MS_ASYNC) && (flags & MS_SYNC))
 		return -EINVAL;
-	if (size > UINT64_MAX - PAGE_SIZE || add_overflow(addr, page_up(size), &end))
+	/* A size that wraps is a size of 0, as in Linux. */
+	if (add_overflow(addr, page_up(size), &end))
 		return -ENOMEM;
 	return sync_range(mm, addr, end, flags);
 }
@@ -85,7 +86,7 @@ static void pma_incore(struct mm *mm, const struct pma *p, gva_t lo, gva_t hi, u
 	if (p->file == memfile_mapfile(mm->env.memfile))
 		memfile_incore(mm->env.memfile, pma_offset(p, lo), hi - lo, vec);
 	else
-		__builtin_memset(vec, 1, n);
+		__builtin_memset(vec, !p->is_guard, n);
 	for (size_t i = 0; i < n; i++)
 		vec[i] &= 1;
 }

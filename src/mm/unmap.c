@@ -10,7 +10,9 @@ int mm_unmap_locked(struct mm *mm, gva_t start, gva_t end, struct list *removed)
 	int err, ended;
 
 	rwlock_assert_write_held(&mm->map_lock);
-	err = vma_isolate(mm, start, end);
+	err = vma_check_sealed(mm, start, end);
+	if (!err)
+		err = vma_isolate(mm, start, end);
 	if (err)
 		return err;
 	batch_begin(&b, mm);
@@ -102,6 +104,6 @@ gva_t mm_brk(struct mm *mm, gva_t addr)
 	rwlock_write_unlock(&mm->map_lock);
 	vma_free_list(&removed);
 	if (populate)
-		(void)mm_populate(mm, old, want, true);
+		(void)mm_populate(mm, old, want, POPULATE_ALL);
 	return result;
 }

@@ -13,6 +13,8 @@
 
 static uint64_t pma_resident(const struct mm *mm, const struct pma *p, gva_t lo, gva_t hi)
 {
+	if (p->is_guard)
+		return 0;
 	if (p->file == memfile_mapfile(mm->env.memfile))
 		return memfile_resident(mm->env.memfile, pma_offset(p, lo), hi - lo);
 	return hi - lo;

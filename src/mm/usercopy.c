@@ -38,7 +38,7 @@ static int copy_access(const struct copy *c)
 
 static bool pma_serves(const struct pma *p, int access, bool force)
 {
-	if (!p)
+	if (!p || p->is_guard)
 		return false;
 	if (force)
 		return access == MAP_R || pma_may_write(p);
@@ -190,6 +190,23 @@ ssize_t mm_write_partial(struct mm *mm, gva_t dst, const void *src, size_t size,
 	size_t n = copy_run(&c, dst, size);
 
 	return n || !size ? (ssize_t)n : -EFAULT;
+}
+
+uint64_t mm_remote_extent(struct mm *mm, gva_t addr, uint64_t size, int access)
+{
+	gva_t at = addr, end;
+
+	if (addr >= mm->hi)
+		return 0;
+	end = addr + MIN(size, mm->hi - addr);
+	rwlock_read(&mm->map_lock);
+	for (const struct vma *v = vma_find(mm, at); v && at < end; v = vma_next(v)) {
+		if (v->node.start > at || !(v->prot & access))
+			break;
+		at = v->node.end;
+	}
+	rwlock_read_unlock(&mm->map_lock);
+	return MIN(at, end) - addr;
 }
 
 ssize_t mm_copy_in_str(struct mm *mm, char *dst, gva_t src, size_t size)

@@ -207,6 +207,16 @@ void vma_join(struct mm *mm, gva_t start, gva_t end)
 	ivmap_join(&mm->vmas, &vma_ops, start, end);
 }
 
+int vma_check_sealed(const struct mm *mm, gva_t start, gva_t end)
+{
+	ivmap_for_each_in(n, &mm->vmas, start, end)
+	{
+		if (vmas_of(n)->flags & VMA_SEALED)
+			return -EPERM;
+	}
+	return 0;
+}
+
 bool vma_covers(const struct mm *mm, gva_t start, gva_t end)
 {
 	for (const struct vma *v = vma_find(mm, start); v; v = vma_next(v)) {

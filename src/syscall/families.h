@@ -224,6 +224,7 @@ SYSCALL(brk);
 SYSCALL(mremap);
 SYSCALL(msync);
 SYSCALL(mincore);
+SYSCALL(mseal);
 SYSCALL(madvise);
 SYSCALL(mlock);
 SYSCALL(mlock2);

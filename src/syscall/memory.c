@@ -58,9 +58,8 @@ static int map_file(struct task *t, struct mm_map_args *m, int fd, gva_t *out)
 	if (!f)
 		return -EBADF;
 	if (!(atomic_load_explicit(&f->flags, memory_order_relaxed) & O_PATH)) {
-		r = m->flags & MAP_HUGETLB ? -EINVAL : file_mappable(f, m);
-		if (r == 0)
-			r = mm_map(t->mm, m, out);
+		m->file_err = file_mappable(f, m);
+		r = m->flags & MAP_HUGETLB ? -EINVAL : mm_map(t->mm, m, out);
 	}
 	file_put(f);
 	return r;
@@ -127,6 +126,11 @@ SYSCALL(msync)
 SYSCALL(mincore)
 {
 	return mm_incore(t->mm, args->a[0], args->a[1], args->a[2]);
+}
+
+SYSCALL(mseal)
+{
+	return mm_seal(t->mm, args->a[0], args->a[1], args->a[2]);
 }
 
 /* ---- locking ---- */

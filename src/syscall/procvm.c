@@ -23,6 +23,7 @@ struct cursor {
 	struct uio_seg *segs;
 	unsigned count, at;
 	uint64_t done; /* of segs[at] */
+	bool is_remote;
 	struct uio_seg inline_segs[IOV_INLINE];
 };
 
@@ -68,18 +69,25 @@ static bool cursor_peek(struct cursor *c, gva_t *addr, uint64_t *size)
 	return true;
 }
 
+/* What of the piece the other process's protection allows. */
+static uint64_t allowed(const struct cursor *c, gva_t addr, uint64_t size, int access)
+{
+	return c->is_remote ? mm_remote_extent(c->mm, addr, size, access) : size;
+}
+
 /* Bytes moved; less than there is to move only at a bad address. */
 static long move_bytes(struct cursor *from, struct cursor *to)
 {
 	uint8_t buf[PIECE] UNINITIALIZED;
-	uint64_t size, room;
+	uint64_t size, room, may;
 	gva_t src, dst;
 	long done = 0;
 	ssize_t n, m;
 
 	while (cursor_peek(from, &src, &size) && cursor_peek(to, &dst, &room)) {
 		size = MIN(MIN(size, room), (uint64_t)sizeof(buf));
-		n = mm_read_partial(from->mm, buf, src, size, false);
+		may = MIN(allowed(from, src, size, MAP_R), allowed(to, dst, size, MAP_W));
+		n = may ? mm_read_partial(from->mm, buf, src, may, false) : -EFAULT;
 		m = n > 0 ? mm_write_partial(to->mm, dst, buf, (size_t)n, false) : n;
 		if (m > 0) {
 			done += m;
@@ -118,6 +126,8 @@ static long transfer(struct task *t, const struct sysargs *args, bool is_write)
 	if (args->a[5])
 		return -EINVAL;
 	local.mm = t->mm;
+	local.is_remote = false;
+	remote.is_remote = true;
 	remote.segs = remote.inline_segs;
 	r = cursor_init(t, &local, args->a[1], args->a[2]);
 	if (r == 0)

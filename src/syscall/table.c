@@ -428,7 +428,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 	REFUSED(lsm_get_self_attr, ENOSYS, "no security modules", ARGS(UINT, PTR, PTR, HEX)),
 	REFUSED(lsm_set_self_attr, ENOSYS, "no security modules", ARGS(UINT, PTR, SIZE, HEX)),
 	REFUSED(lsm_list_modules, ENOSYS, "no security modules", ARGS(PTR, PTR, HEX)),
-	REFUSED(mseal, ENOSYS, "mappings cannot be sealed yet", ARGS(PTR, SIZE, HEX)),
+	DONE(mseal, ARGS(PTR, SIZE, HEX)),
 	DONE(setxattrat, ARGS(DIRFD, PATH, AT_FLAGS, STR, PTR, SIZE)),
 	DONE(getxattrat, ARGS(DIRFD, PATH, AT_FLAGS, STR, PTR, SIZE)),
 	DONE(listxattrat, ARGS(DIRFD, PATH, AT_FLAGS, PTR, SIZE)),

@@ -24,6 +24,8 @@
 #define RUNNERS_IDLE_MAX 16
 /* A fault that fails for want of memory is tried so often. */
 #define FAULT_TRIES 3
+#define TRAP_PAGE_FAULT 14
+#define FAULT_BY_KEY 32u /* of the error code */
 
 enum { RUNNER_WAIT, RUNNER_TASK, RUNNER_QUIT };
 
@@ -90,7 +92,8 @@ static void task_page_fault(struct task *t, const struct platform_event *ev)
 
 static void task_fault(struct task *t, const struct platform_event *ev)
 {
-	if (ev->trapno == 14)
+	/* Against a protection key nothing can be filled. */
+	if (ev->trapno == TRAP_PAGE_FAULT && !(ev->error_code & FAULT_BY_KEY))
 		task_page_fault(t, ev);
 	else
 		signal_force_fault(t, ev->signo, ev->code, ev->addr, ev->trapno, ev->error_code);

@@ -202,6 +202,13 @@ static void init_limits(struct thread_group *g)
 	g->limits[RLIMIT_RTPRIO_NR] = (struct krlimit){ 0, 0 };
 }
 
+static bool may_exceed_memlock(void)
+{
+	const struct task *t = task_current();
+
+	return t && cred_has_cap(t->cred, CAP_IPC_LOCK);
+}
+
 int task_init(struct kernel *k)
 {
 	struct sighand *sh;
@@ -211,6 +218,7 @@ int task_init(struct kernel *k)
 	r = pids_init(k);
 	if (r < 0)
 		return r;
+	k->mm_env.may_exceed_memlock = may_exceed_memlock;
 	waitq_init(&k->ended_waitq);
 	mutex_init(&k->uts_lock, LOCK_GROUP);
 	if (!k->tasks_max)

@@ -307,11 +307,21 @@ static void finish_cut(struct tmpfs_inode *ti, struct tmpfs_extent *list,
 	pool_free(&tmpfs_extent_pool, spares[1]);
 }
 
-static void invalidate(struct tmpfs_inode *ti, uint64_t start, uint64_t end)
+/* Private copies go with pages that the file has not any more, but stay where a hole
+ * is punched. */
+static void invalidate(struct tmpfs_inode *ti, uint64_t start, uint64_t end, bool copies_too)
 {
 	mutex_lock(&ti->data.maps_lock);
-	mapping_set_invalidate(&ti->data.maps, start, end, true);
+	mapping_set_invalidate(&ti->data.maps, start, end, copies_too);
 	mutex_unlock(&ti->data.maps_lock);
+}
+
+void tmpfs_clear_end_locked(struct tmpfs_inode *ti, uint64_t pos)
+{
+	uint64_t size = ti->data.size;
+
+	if (pos > size)
+		zero_part_locked(ti, size, MIN(pos, page_up(size)));
 }
 
 static bool seals_forbid(const struct tmpfs_data *d, uint64_t size)
@@ -336,6 +346,7 @@ int tmpfs_truncate(struct tmpfs_inode *ti, uint64_t size)
 		r = -EPERM;
 	} else {
 		shrinks = size < d->size;
+		tmpfs_clear_end_locked(ti, size);
 		d->size = size;
 		/* Even when growing: fallocate may have put pages beyond. */
 		if (shrinks) {
@@ -345,7 +356,7 @@ int tmpfs_truncate(struct tmpfs_inode *ti, uint64_t size)
 	}
 	rwlock_write_unlock(&d->data_lock);
 	if (shrinks)
-		invalidate(ti, page_up(size), UINT64_MAX & PAGE_MASK);
+		invalidate(ti, page_up(size), UINT64_MAX & PAGE_MASK, true);
 	finish_cut(ti, cut, spares);
 	return r;
 }
@@ -371,7 +382,7 @@ int tmpfs_punch(struct tmpfs_inode *ti, uint64_t start, uint64_t end)
 	}
 	rwlock_write_unlock(&ti->data.data_lock);
 	if (r == 0 && first < last)
-		invalidate(ti, first, last);
+		invalidate(ti, first, last, false);
 	finish_cut(ti, cut, spares);
 	return r;
 }

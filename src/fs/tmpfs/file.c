@@ -99,6 +99,7 @@ static ssize_t write_locked(struct tmpfs_inode *ti, const struct block *blk, siz
 	filled = tmpfs_fill_locked(ti, page_down(*pos), page_up(*pos + (uint64_t)n), &err);
 	if (filled <= *pos)
 		return err;
+	tmpfs_clear_end_locked(ti, *pos);
 	n = (int64_t)MIN((uint64_t)n, filled - *pos);
 	n = (int64_t)tmpfs_copy_in_locked(ti, *pos, (size_t)n, blk);
 	if (n == 0)
@@ -191,8 +192,10 @@ static int reserve(struct tmpfs_inode *ti, int mode, uint64_t off, uint64_t end)
 		r = -EPERM;
 	else
 		(void)tmpfs_fill_locked(ti, page_down(off), page_up(end), &r);
-	if (r == 0 && !(mode & FALLOC_FL_KEEP_SIZE) && end > d->size)
+	if (r == 0 && !(mode & FALLOC_FL_KEEP_SIZE) && end > d->size) {
+		tmpfs_clear_end_locked(ti, end);
 		d->size = end;
+	}
 	rwlock_write_unlock(&d->data_lock);
 	return r;
 }

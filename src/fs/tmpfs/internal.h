@@ -127,6 +127,9 @@ size_t tmpfs_copy_out_locked(struct tmpfs_inode *ti, uint64_t pos, size_t n,
 			     const struct block *blk);
 size_t tmpfs_copy_in_locked(struct tmpfs_inode *ti, uint64_t pos, size_t n,
 			    const struct block *blk);
+/* The file is about to reach beyond pos: what was stored through mappings behind its
+ * end, in its last page, is not to become part of it. */
+void tmpfs_clear_end_locked(struct tmpfs_inode *ti, uint64_t pos);
 /* -EPERM (seals). => takes maps_lock, data_lock. */
 int tmpfs_truncate(struct tmpfs_inode *ti, uint64_t size);
 int tmpfs_punch(struct tmpfs_inode *ti, uint64_t start, uint64_t end);

@@ -138,6 +138,11 @@ static int tmpfs_translate(struct mappable *m, fileoff_t start, fileoff_t end, f
 	return r;
 }
 
+static int tmpfs_map_punch(struct mappable *m, fileoff_t off, uint64_t size)
+{
+	return tmpfs_punch(inode_of(m), off, off + size);
+}
+
 static size_t tmpfs_describe(struct mappable *m, char *buf, size_t size, uint64_t *dev,
 			     uint64_t *ino)
 {
@@ -155,5 +160,6 @@ const struct mappable_ops tmpfs_mappable_ops = {
 	.remove_mapping = tmpfs_remove_mapping,
 	.copy_mapping = tmpfs_copy_mapping,
 	.translate = tmpfs_translate,
+	.punch = tmpfs_map_punch,
 	.describe = tmpfs_describe,
 };
