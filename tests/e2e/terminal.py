@@ -313,7 +313,7 @@ def tmux(prefix):
 @needs("script")
 def script(prefix):
     t = shell(prefix)
-    t.line("script -qc 'tty; stty -a' /dev/null | head -2", "/dev/pts/[0-9]+\r\n.*speed.*PROMPT> ")
+    t.line("script -qc 'tty; stty -a' /dev/null | head -2", "/dev/pts/[0-9]+\r+\n.*speed.*PROMPT> ")
     t.close()
 
 

@@ -43,35 +43,39 @@ void ldisc_reset(struct ldisc *ld)
 	ldisc_start(ld, false);
 }
 
-static uint64_t *mark_at(struct ldisc *ld, size_t pos, uint64_t *bit)
+static uint64_t mark_bit(size_t pos)
 {
-	size_t at = pos & (LDISC_INPUT - 1);
+	return (uint64_t)1 << pos % 64;
+}
 
-	*bit = (uint64_t)1 << at % 64;
-	return &ld->eol[at / 64];
+static uint64_t *mark_word(struct ldisc *ld, size_t pos)
+{
+	return &ld->eol[(pos & (LDISC_INPUT - 1)) / 64];
+}
+
+static bool has_mark(struct ldisc *ld, size_t pos)
+{
+	return *mark_word(ld, pos) & mark_bit(pos);
 }
 
 static bool take_mark(struct ldisc *ld, size_t pos)
 {
-	uint64_t bit, *word = mark_at(ld, pos, &bit);
-
-	if (!(*word & bit))
+	if (!has_mark(ld, pos))
 		return false;
-	*word &= ~bit;
+	*mark_word(ld, pos) &= ~mark_bit(pos);
 	return true;
 }
 
 void ldisc_set_termios(struct ldisc *ld, const struct abi_termios2 *tio)
 {
 	struct abi_termios2 old = ld->tio;
-	uint64_t bit;
 
 	ld->tio = *tio;
 	if ((old.lflag ^ tio->lflag) & MODES_OF_LINES) {
 		memset(ld->eol, 0, sizeof(ld->eol));
 		ld->canon_head = ld->tail;
 		if ((tio->lflag & ABI_ICANON) && ld->head != ld->tail) {
-			*mark_at(ld, ld->head - 1, &bit) |= bit;
+			*mark_word(ld, ld->head - 1) |= mark_bit(ld->head - 1);
 			ld->canon_head = ld->head;
 		}
 		ld->is_erasing = false;
@@ -164,12 +168,8 @@ size_t ldisc_read(struct ldisc *ld, uint8_t *buf, size_t size, bool *more)
  * one is not to see that as the end of the file. */
 void ldisc_skip_eof(struct ldisc *ld)
 {
-	size_t at = ld->tail & (LDISC_INPUT - 1);
-	uint64_t bit;
-
-	if (!ldisc_is_canonical(ld) || ld->tail == ld->canon_head || ld->in[at] != 0 ||
-	    !(*mark_at(ld, at, &bit) & bit))
+	if (!ldisc_is_canonical(ld) || ld->tail == ld->canon_head ||
+	    ld->in[ld->tail & (LDISC_INPUT - 1)] != 0 || !take_mark(ld, ld->tail))
 		return;
-	(void)take_mark(ld, at);
 	ld->tail++;
 }
