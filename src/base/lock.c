@@ -57,7 +57,6 @@ static const char *const rank_names[LOCK_RANK_COUNT] = {
 	[LOCK_VFS_MOUNT] = "vfs_mount",
 	[LOCK_FILE_POS] = "file_pos",
 	[LOCK_EPOLL_ALL] = "epoll_all",
-	[LOCK_EPOLL] = "epoll",
 	[LOCK_SOCKET] = "socket",
 	[LOCK_SOCKET_PEER] = "socket_peer",
 	[LOCK_SOCKET_NAMES] = "socket_names",

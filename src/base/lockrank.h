@@ -22,7 +22,6 @@ enum lock_rank {
 	LOCK_COPY_UP,       /* overlay: one inode's copy-up */
 	LOCK_VFS_DIR_UPPER, /* overlay: the directory in which copies are made */
 	LOCK_EPOLL_ALL,     /* interest lists of all epolls: their shape */
-	LOCK_EPOLL,         /* one epoll instance */
 	LOCK_SOCKET,        /* one reader of a socket, while guest memory is copied */
 	LOCK_SOCKET_PEER,   /* one socket's state and queues; two by address */
 	LOCK_SOCKET_NAMES,  /* names bound, and other lists of all sockets */

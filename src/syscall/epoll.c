@@ -1,6 +1,7 @@
 /* epoll. */
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 
 #include "abi/errno.h"
 #include "abi/fcntl.h"
@@ -9,8 +10,8 @@
 #include "syscall/polling.h"
 #include "syscall/syscall.h"
 
-/* More than these are left for the next call: it may say so. */
-#define EVENTS_AT_ONCE 128
+/* As many as most programs ask for; more are allocated. */
+#define EVENTS_ON_STACK 64
 
 _Static_assert(sizeof(struct epoll_event) == sizeof(struct abi_epoll_event), "as the guest has it");
 
@@ -64,23 +65,39 @@ SYSCALL(epoll_ctl)
 
 /* ---- waiting ---- */
 
-static long epoll_run(struct task *t, const struct sysargs *args, uint64_t deadline_ns)
+static int wait_and_copy(struct task *t, struct file *ep, gva_t user, int max, uint64_t deadline_ns)
 {
 	const struct vfs_ctx ctx = { .cred = t->cred, .waiter = &t->waiter, .task = t };
-	struct epoll_event ev[EVENTS_AT_ONCE] UNINITIALIZED;
+	struct epoll_event few[EVENTS_ON_STACK] UNINITIALIZED, *ev = few;
+	int r;
+
+	if (max > EVENTS_ON_STACK)
+		max = MAX(MIN(max, epoll_count(ep)), EVENTS_ON_STACK);
+	if (max > EVENTS_ON_STACK)
+		ev = malloc((size_t)max * sizeof(*ev));
+	if (!ev)
+		return -ENOMEM;
+	r = epoll_wait_events(ep, ev, max, deadline_ns, &ctx);
+	if (r > 0 && syscall_copy_out(t, user, ev, (size_t)r * sizeof(*ev)) < 0)
+		r = -EFAULT;
+	if (ev != few)
+		free(ev);
+	return r;
+}
+
+static long epoll_run(struct task *t, const struct sysargs *args, uint64_t deadline_ns)
+{
 	int max = (int)args->a[2], r = -EINVAL;
 	struct file *ep;
 
-	if (max <= 0 || max > INT_MAX / (int)sizeof(ev[0]))
+	if (max <= 0 || max > INT_MAX / (int)sizeof(struct epoll_event))
 		return -EINVAL;
 	ep = fd_get(t, (int)args->a[0]);
 	if (!ep)
 		return -EBADF;
 	if (file_is_epoll(ep))
-		r = epoll_wait_events(ep, ev, MIN(max, EVENTS_AT_ONCE), deadline_ns, &ctx);
+		r = wait_and_copy(t, ep, args->a[1], max, deadline_ns);
 	file_put(ep);
-	if (r > 0 && syscall_copy_out(t, args->a[1], ev, (size_t)r * sizeof(ev[0])) < 0)
-		return -EFAULT;
 	return r == -ERESTARTSYS ? -EINTR : r; /* never again by itself */
 }
 

@@ -2,10 +2,12 @@
  * many descriptors, threads that wait, masks and times, errors. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -101,6 +103,53 @@ static void nesting(void)
 	close(outer);
 }
 
+/* An epoll that is polled looks at what it watches, not at its last report. */
+static void nested_and_drained(void)
+{
+	int outer = epoll_create1(0), inner = epoll_create1(0), fd = eventfd(0, EFD_NONBLOCK);
+	struct pollfd p = { .fd = inner, .events = POLLIN };
+	uint64_t one = 1;
+
+	add(inner, fd, EPOLLIN);
+	add(outer, inner, EPOLLIN);
+	CHECK_EQ(write(fd, &one, 8), 8);
+	CHECK_EQ(ready(inner), 1);
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(ready(outer), 1);
+	CHECK_EQ(read(fd, &one, 8), 8);
+	CHECK_EQ(poll(&p, 1, 0), 0);
+	CHECK_EQ(ready(outer), 0);
+	CHECK_EQ(write(fd, &one, 8), 8);
+	CHECK_EQ(ready(outer), 1);
+	CHECK_EQ(ready(inner), 1);
+	close(fd);
+	CHECK_EQ(ready(outer), 0);
+	close(inner);
+	close(outer);
+}
+
+/* Room to write is no edge for who waits for input. */
+static void edges_of_the_other_direction(void)
+{
+	int ep = epoll_create1(0), fd[2];
+	char buf[1000] = { 0 };
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	add(ep, fd[0], EPOLLIN | EPOLLET);
+	CHECK_EQ(write(fd[1], "x", 1), 1);
+	CHECK_EQ(ready(ep), 1);
+	while (write(fd[0], buf, sizeof(buf)) > 0)
+		;
+	while (read(fd[1], buf, sizeof(buf)) > 0)
+		;
+	CHECK_EQ(ready(ep), 0);
+	CHECK_EQ(write(fd[1], "y", 1), 1);
+	CHECK_EQ(ready(ep), 1);
+	close(fd[0]);
+	close(fd[1]);
+	close(ep);
+}
+
 static void many(void)
 {
 	int ep = epoll_create1(0), fds[300];
@@ -119,6 +168,7 @@ static void many(void)
 			seen[ev[i].data.fd] = 1;
 		}
 		n += r;
+		CHECK_EQ(n, 300); /* all at once */
 	}
 	CHECK_EQ(n, 300);
 	/* A small buffer gives everybody a turn. */
@@ -154,7 +204,7 @@ static void threads(void)
 {
 	int fd = eventfd(0, 0);
 	uint64_t one = 1;
-	pthread_t th;
+	pthread_t th, other;
 
 	shared_ep = epoll_create1(EPOLL_CLOEXEC);
 	CHECK_EQ(fcntl(shared_ep, F_GETFD), FD_CLOEXEC);
@@ -163,6 +213,16 @@ static void threads(void)
 	usleep(20000);
 	CHECK_EQ(write(fd, &one, 8), 8);
 	CHECK(pthread_join(th, NULL) == 0);
+	close(fd);
+	/* What nobody has read yet wakes the next waiter, too. */
+	fd = eventfd(0, 0);
+	add(shared_ep, fd, EPOLLIN);
+	CHECK(pthread_create(&th, NULL, waiter, &fd) == 0);
+	CHECK(pthread_create(&other, NULL, waiter, &fd) == 0);
+	usleep(20000);
+	CHECK_EQ(write(fd, &one, 8), 8);
+	CHECK(pthread_join(th, NULL) == 0);
+	CHECK(pthread_join(other, NULL) == 0);
 	close(fd);
 	/* A file that is added while somebody waits. */
 	fd = eventfd(1, 0);
@@ -251,6 +311,8 @@ int main(void)
 	triggering();
 	duplicates();
 	nesting();
+	nested_and_drained();
+	edges_of_the_other_direction();
 	many();
 	threads();
 	signals_and_times();

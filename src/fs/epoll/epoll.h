@@ -11,6 +11,8 @@ bool file_is_epoll(const struct file *f);
  * item's identity. target is borrowed. */
 int epoll_control(struct file *ep, int op, struct file *target, int fd,
 		  const struct epoll_event *event);
+/* How many files it watches at present. */
+int epoll_count(const struct file *ep);
 /* Up to max ready events; 0 at the deadline (0: do not wait); -ERESTARTSYS. */
 int epoll_wait_events(struct file *ep, struct epoll_event *out, int max, uint64_t deadline_ns,
 		      const struct vfs_ctx *ctx);
