@@ -25,12 +25,16 @@ static void print_walls(void)
 
 static int try_platform(void)
 {
-	struct platform_options opt = { .ncpus = 1, .pool_max = 1 };
+	const char *why = "";
+	struct platform_options opt = { .ncpus = 1, .pool_max = 1, .why = &why };
 	struct platform *p;
 	int r = platform_create(&opt, &p);
 
-	printf("guest code in stub processes (needed):     %s%s\n", r < 0 ? "no: " : "yes",
-	       r < 0 ? strerror(-r) : "");
+	if (r < 0)
+		printf("guest code in stub processes (needed):     no: %s (%s)\n", why,
+		       strerror(-r));
+	else
+		printf("guest code in stub processes (needed):     yes\n");
 	if (r == 0) {
 		printf("host clock functions for guests:           %s\n",
 		       platform_vdso_symbol(p, "__vdso_clock_gettime") ? "yes"

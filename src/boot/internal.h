@@ -90,6 +90,9 @@ int landlock_enter(const struct launch *l) MUST_CHECK;
 int filter_install(void) MUST_CHECK;
 
 /* ---- sandbox.c ---- */
+/* One line for the user, on standard error: "nacre: ", the text, a newline. What is
+ * too long is cut. */
+void PRINTF_LIKE(1, 2) say(const char *fmt, ...);
 NORETURN void sandbox_main(const struct launch *l);
 
 /* ---- mounts.c ---- */

@@ -40,14 +40,8 @@ struct build {
 
 static int report(const char *what, const char *arg, int err)
 {
-	if (err < 0) {
-		char line[512];
-		int n = snprintf(line, sizeof(line), "nacre: %s %s: %s\n", what, arg,
-				 strerror(-err));
-
-		if (host_write(2, line, (size_t)n) < 0)
-			return err;
-	}
+	if (err < 0)
+		say("%s %s: %s", what, arg, strerror(-err));
 	return err;
 }
 

@@ -12,6 +12,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -38,6 +39,8 @@
 #include "syscall/strace.h"
 #include "syscall/syscall.h"
 
+#define NAME_SHOWN 300 /* of a command's, so that what is wrong with it is seen */
+
 static struct kernel kernel;
 
 NORETURN static void end_with(const struct launch *l, int code)
@@ -49,13 +52,28 @@ NORETURN static void end_with(const struct launch *l, int code)
 	host_exit(code & 0xff);
 }
 
+void say(const char *fmt, ...)
+{
+	static const char name[] = "nacre: ";
+	char line[1024];
+	size_t n = sizeof(name) - 1;
+	va_list ap;
+	int body;
+
+	memcpy(line, name, n);
+	va_start(ap, fmt);
+	body = vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+	va_end(ap);
+	if (body > 0)
+		n += MIN((size_t)body, sizeof(line) - n - 1);
+	line[n++] = '\n';
+	if (host_write(2, line, n) < 0)
+		log_error("%.*s", (int)n - 1, line);
+}
+
 NORETURN static void fail(const struct launch *l, const char *what, int err)
 {
-	char line[256];
-	int n = snprintf(line, sizeof(line), "nacre: %s: %s\n", what, strerror(-err));
-
-	if (host_write(2, line, (size_t)n) < 0)
-		log_error("%s", what);
+	say("%s: %s", what, strerror(-err));
 	end_with(l, BOOT_EXIT_FAILED);
 }
 
@@ -117,7 +135,9 @@ static void platform_broken(void *arg)
 static void bring_up(struct kernel *k, const struct launch *l)
 {
 	const struct boot_config *cfg = l->cfg;
+	const char *why = "";
 	struct platform_options opt = { .name = cfg->platform,
+					.why = &why,
 					.broken = platform_broken,
 					.broken_arg = (void *)(uintptr_t)l };
 	int r;
@@ -126,8 +146,11 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	opt.ncpus = host_cpus();
 	opt.pool_max = 8;
 	r = platform_create(&opt, &k->platform);
-	if (r < 0)
-		end_with(l, BOOT_EXIT_FAILED); /* it has said why */
+	if (r < 0) {
+		say("--platform %s: %s: %s", cfg->platform ? cfg->platform : "systrap", why,
+		    strerror(-r));
+		end_with(l, BOOT_EXIT_FAILED);
+	}
 	safecopy_init();
 	block_safecopy = safecopy;
 	block_safezero = safecopy_zero;
@@ -227,6 +250,21 @@ static int exec_status(int err)
 	return err == -ENOENT || err == -ENOTDIR ? BOOT_EXIT_NOTFOUND : BOOT_EXIT_NOEXEC;
 }
 
+/* -ENOENT may mean the command, or what is to run it. */
+static const char *exec_error(struct task *t, const char *command, int err)
+{
+	struct path found;
+
+	if (err != -ENOENT)
+		return strerror(-err);
+	if (strchr(command, '/') &&
+	    vfs_lookup(task_vfs_begin(t), NULL, command, LOOKUP_FOLLOW, &found) == 0) {
+		path_put(&found);
+		return "its interpreter is not there";
+	}
+	return "command not found";
+}
+
 static void start_first(struct kernel *k, const struct launch *l, struct path root)
 {
 	const struct boot_config *cfg = l->cfg;
@@ -234,8 +272,7 @@ static void start_first(struct kernel *k, const struct launch *l, struct path ro
 	struct fdtable *files;
 	struct fs_context *fs;
 	struct task *t;
-	char line[512];
-	int r, n;
+	int r;
 
 	if (!cred)
 		fail(l, "cannot make credentials", -ENOMEM);
@@ -250,9 +287,7 @@ static void start_first(struct kernel *k, const struct launch *l, struct path ro
 	install_stdio(t, l);
 	r = exec_first(t, cfg->argv[0], cfg->argv, cfg->envp);
 	if (r < 0) {
-		n = snprintf(line, sizeof(line), "nacre: %s: %s\n", cfg->argv[0],
-			     r == -ENOENT ? "command not found" : strerror(-r));
-		(void)!host_write(2, line, (size_t)n);
+		say("%.*s: %s", NAME_SHOWN, cfg->argv[0], exec_error(t, cfg->argv[0], r));
 		end_with(l, exec_status(r));
 	}
 	r = task_start(t);

@@ -3,9 +3,10 @@
  * place that says so: what elf_read() accepts keeps the promises listed at
  * struct elf_program, and no number of the file is looked at again elsewhere.
  *
- * Linux judges segments late, when there is no way back, and kills the process;
- * here execve fails instead. What a program can see of the difference is an error
- * where it would have died.
+ * Linux looks at segments and the entry late, when there is no way back, and kills
+ * the process. So a program in which these are bad is accepted here, and marked: it
+ * cannot be mapped. As Linux does, we believe e_machine alone, and not e_ident's
+ * class and byte order.
  *
  * Not judged: the order of segments and whether they overlap. Later ones lie over
  * earlier ones, inside the program's own range: nobody else's business.
@@ -22,8 +23,7 @@
 
 static bool header_is_ours(const Elf64_Ehdr *eh)
 {
-	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) || eh->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    eh->e_ident[EI_DATA] != ELFDATA2LSB)
+	if (memcmp(eh->e_ident, ELFMAG, SELFMAG))
 		return false;
 	if (eh->e_type != ET_EXEC && eh->e_type != ET_DYN)
 		return false;
@@ -40,7 +40,7 @@ static int read_phdrs(struct file *f, const struct vfs_ctx *ctx, const Elf64_Ehd
 
 	if (!phdrs)
 		return -ENOMEM;
-	err = loader_read_exact(f, ctx, eh->e_phoff, phdrs, size);
+	err = loader_read_exact(f, ctx, eh->e_phoff, phdrs, size, -ENOEXEC);
 	if (err)
 		free(phdrs);
 	else
@@ -73,19 +73,20 @@ static uint64_t segment_align(const Elf64_Phdr *ph)
 }
 
 /* Collects what counts of one PT_LOAD. */
-static int take_load(struct elf_program *p, const Elf64_Phdr *ph, uint64_t phoff)
+static void take_load(struct elf_program *p, const Elf64_Phdr *ph, uint64_t phoff)
 {
-	if (!segment_is_sane(ph))
-		return -EINVAL;
+	if (!segment_is_sane(ph)) {
+		p->is_unmappable = true;
+		return;
+	}
 	if (!p->phdr_addr && ph->p_offset <= phoff && phoff - ph->p_offset < ph->p_filesz)
 		p->phdr_addr = ph->p_vaddr + (phoff - ph->p_offset);
 	if (!ph->p_memsz)
-		return 0;
+		return;
 	p->min = MIN(p->min, page_down(ph->p_vaddr));
 	p->max = MAX(p->max, page_up(ph->p_vaddr + ph->p_memsz));
 	p->align = MAX(p->align, segment_align(ph));
 	p->loads[p->nloads++] = *ph;
-	return 0;
 }
 
 /* The interpreter's name: NUL-terminated, as long as it says or shorter. */
@@ -102,7 +103,7 @@ static int take_interp(struct elf_program *p, struct file *f, const struct vfs_c
 	name = FAULT_POINT("loader.interp") ? NULL : malloc(ph->p_filesz);
 	if (!name)
 		return -ENOMEM;
-	err = loader_read_exact(f, ctx, ph->p_offset, name, ph->p_filesz);
+	err = loader_read_exact(f, ctx, ph->p_offset, name, ph->p_filesz, -EIO);
 	if (!err && name[ph->p_filesz - 1] != '\0')
 		err = -ENOEXEC;
 	if (err)
@@ -117,7 +118,8 @@ static int take_phdr(struct elf_program *p, struct file *f, const struct vfs_ctx
 {
 	switch (ph->p_type) {
 	case PT_LOAD:
-		return take_load(p, ph, phoff);
+		take_load(p, ph, phoff);
+		return 0;
 	case PT_INTERP:
 		return take_interp(p, f, ctx, ph);
 	case PT_GNU_STACK:
@@ -142,21 +144,19 @@ static int take_phdrs(struct elf_program *p, struct file *f, const struct vfs_ct
 		if (err)
 			return err;
 	}
-	if (!p->nloads || p->min >= p->max)
-		return -EINVAL;
-	if (!p->is_dyn && p->entry >= LOADER_TASK_SIZE)
-		return -EINVAL;
+	if (!p->nloads || p->min >= p->max || (!p->is_dyn && p->entry >= LOADER_TASK_SIZE))
+		p->is_unmappable = true;
 	return 0;
 }
 
-int elf_read(struct file *f, const struct vfs_ctx *ctx, struct elf_program *out)
+int elf_read(struct file *f, const struct vfs_ctx *ctx, int if_short, struct elf_program *out)
 {
 	Elf64_Phdr *phdrs;
 	Elf64_Ehdr eh;
 	int err;
 
 	*out = (struct elf_program){ .min = UINT64_MAX, .align = PAGE_SIZE };
-	err = loader_read_exact(f, ctx, 0, &eh, sizeof(eh));
+	err = loader_read_exact(f, ctx, 0, &eh, sizeof(eh), if_short);
 	if (err)
 		return err;
 	if (!header_is_ours(&eh))

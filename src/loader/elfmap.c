@@ -74,8 +74,14 @@ static int place_pie(struct mm *mm, const struct elf_program *p, bool no_aslr, g
 static int place(struct mm *mm, const struct elf_program *p, enum elf_place where, bool no_aslr,
 		 gva_t *base)
 {
-	if (!p->is_dyn) /* a program linked to address 0 is refused, as by mmap_min_addr */
-		return p->min ? loader_find_room(mm, p->min, p->max - p->min, base) : -EPERM;
+	if (!p->is_dyn && !p->min)
+		return -EPERM; /* as by mmap_min_addr */
+	if (!p->is_dyn && where == ELF_PLACE_INTERP) {
+		*base = p->min;
+		return mm_unmap(mm, p->min, p->max - p->min);
+	}
+	if (!p->is_dyn)
+		return loader_find_room(mm, p->min, p->max - p->min, base);
 	if (where == ELF_PLACE_PIE)
 		return place_pie(mm, p, no_aslr, base);
 	return place_mmap(mm, p, base);
@@ -134,7 +140,9 @@ static int map_zero_part(struct mm *mm, const Elf64_Phdr *ph, uint64_t bias)
 		if (err)
 			return err;
 	}
-	return map_fixed(mm, anon, end - anon, segment_prot(ph), NULL, 0);
+	/* Writable in any case, as Linux's brk makes it. */
+	return map_fixed(mm, anon, end - anon,
+			 PROT_READ | PROT_WRITE | (segment_prot(ph) & PROT_EXEC), NULL, 0);
 }
 
 /* What /proc calls code and data: Linux's rules. */
@@ -162,6 +170,8 @@ int elf_map(struct mm *mm, const struct elf_program *p, struct file *f, enum elf
 	*out = (struct elf_mapped){ 0 };
 	if (!m)
 		return -ENODEV;
+	if (p->is_unmappable)
+		return -EINVAL;
 	err = place(mm, p, where, no_aslr, &base);
 	if (err)
 		return err;

@@ -22,9 +22,9 @@
 
 /* ---- open.c ---- */
 
-/* Reads exactly [off, off + size). -ENOEXEC: the file ends before that. */
+/* Reads exactly [off, off + size). if_short: what it is when the file ends before that. */
 int loader_read_exact(struct file *f, const struct vfs_ctx *ctx, uint64_t off, void *buf,
-		      size_t size) MUST_CHECK;
+		      size_t size, int if_short) MUST_CHECK;
 /* Reads at most size bytes at the start and zero-fills the rest: the bytes
  * read, or a negative errno. */
 ssize_t loader_read_head(struct file *f, const struct vfs_ctx *ctx, void *buf, size_t size)
@@ -54,13 +54,14 @@ int script_parse(const char *head, struct script_line *out) MUST_CHECK;
 
 /* ---- elf.c ---- */
 
-/* A program whose headers have been judged:
+/* A program whose headers have been judged; unless is_unmappable:
  *  1. every PT_LOAD lies in [0, LOADER_TASK_SIZE), does not wrap, has
  *     filesz <= memsz, and its address and file offset agree modulo the page;
  *  2. [min, max) covers all of them and is page aligned, not empty;
  *  3. align is a power of two, at least a page, at most ELF_ALIGN_MAX;
  *  4. for ET_EXEC, entry is below LOADER_TASK_SIZE. */
 struct elf_program {
+	bool is_unmappable; /* elf_map() fails: -EINVAL */
 	bool is_dyn;        /* ET_DYN: may go anywhere */
 	bool exec_stack;    /* PT_GNU_STACK asks for an executable stack */
 	uint64_t entry;     /* unbiased */
@@ -74,15 +75,18 @@ struct elf_program {
 
 #define ELF_ALIGN_MAX ((uint64_t)1 << 30)
 
-/* Reads and judges. -ENOEXEC, -EINVAL (segments), -ENOMEM, the file's errors. */
-int elf_read(struct file *f, const struct vfs_ctx *ctx, struct elf_program *out) MUST_CHECK;
+/* Reads and judges. -ENOEXEC, -ENOMEM, -EIO (an interpreter's name that is cut off),
+ * the file's errors; if_short: the file ends within the first header. */
+int elf_read(struct file *f, const struct vfs_ctx *ctx, int if_short, struct elf_program *out)
+	MUST_CHECK;
 void elf_fini(struct elf_program *p);
 
 /* ---- elfmap.c ---- */
 
 enum elf_place {
-	ELF_PLACE_PIE,  /* low, where Linux puts PIEs, heap behind it */
-	ELF_PLACE_MMAP, /* wherever mm chooses: interpreters, static PIEs */
+	ELF_PLACE_PIE,    /* low, where Linux puts PIEs, heap behind it */
+	ELF_PLACE_MMAP,   /* wherever mm chooses: static PIEs */
+	ELF_PLACE_INTERP, /* the same; of a fixed address, over what is there */
 };
 
 /* A program in memory. All but bias are final guest addresses. */
@@ -92,7 +96,7 @@ struct elf_mapped {
 	gva_t code_start, code_end, data_start, data_end;
 };
 
-/* Maps p from f. place and no_aslr count for ET_DYN only. */
+/* Maps p from f; -EINVAL, and mm_map()'s errors. place and no_aslr count for ET_DYN only. */
 int elf_map(struct mm *mm, const struct elf_program *p, struct file *f, enum elf_place place,
 	    bool no_aslr, struct elf_mapped *out) MUST_CHECK;
 /* An address at which size bytes are free, addr exactly when it is not 0: claims

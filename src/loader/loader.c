@@ -97,7 +97,7 @@ static bool is_mappable(struct file *f)
 	return f->ops->mappable && f->ops->mappable(f);
 }
 
-/* PT_INTERP. A bad one is told from a bad program: -ELIBBAD. */
+/* PT_INTERP. A bad one is told from a bad program: -ELIBBAD, -EIO when it is short. */
 static int check_interp(const struct loader_request *req, struct loader_image *image)
 {
 	int err;
@@ -108,10 +108,10 @@ static int check_interp(const struct loader_request *req, struct loader_image *i
 			  &image->interp_file);
 	if (err)
 		return err;
-	err = elf_read(image->interp_file, req->ctx, &image->interp);
+	err = elf_read(image->interp_file, req->ctx, -EIO, &image->interp);
 	if (!err && !is_mappable(image->interp_file))
 		err = -ELIBBAD;
-	return err == -ENOEXEC || err == -EINVAL ? -ELIBBAD : err;
+	return err == -ENOEXEC ? -ELIBBAD : err;
 }
 
 static int check_program(const struct loader_request *req, struct loader_image *image)
@@ -120,7 +120,7 @@ static int check_program(const struct loader_request *req, struct loader_image *
 
 	if (err)
 		return err;
-	err = elf_read(image->file, req->ctx, &image->program);
+	err = elf_read(image->file, req->ctx, -ENOEXEC, &image->program);
 	if (err)
 		return err;
 	return is_mappable(image->file) ? check_interp(req, image) : -ENOEXEC;
@@ -199,7 +199,7 @@ static int map_programs(struct mm *mm, const struct loader_image *image,
 		      image->interp_file ? ELF_PLACE_PIE : ELF_PLACE_MMAP, req->no_aslr, program);
 	if (err || !image->interp_file)
 		return err;
-	return elf_map(mm, &image->interp, image->interp_file, ELF_PLACE_MMAP, req->no_aslr,
+	return elf_map(mm, &image->interp, image->interp_file, ELF_PLACE_INTERP, req->no_aslr,
 		       interp);
 }
 

@@ -64,7 +64,7 @@ int loader_open(const struct vfs_ctx *ctx, const struct path *dir, const char *n
 int loader_open_path(const struct vfs_ctx *ctx, const struct path *p, struct file **out) MUST_CHECK;
 
 /* Opens interpreters, follows scripts, reads and checks headers. -ENOEXEC,
- * -ENOENT, -EACCES, -ELIBBAD, -EINVAL, -E2BIG, -ELOOP, -ENOMEM, as execve(2).
+ * -ENOENT, -EACCES, -ELIBBAD, -EIO, -E2BIG, -ELOOP, -ENOMEM, as execve(2).
  * Changes argv: also when it fails. */
 int loader_check(const struct loader_request *req, struct loader_image **out) MUST_CHECK;
 

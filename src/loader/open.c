@@ -105,13 +105,13 @@ static ssize_t read_some(struct file *f, const struct vfs_ctx *ctx, uint64_t off
 }
 
 int loader_read_exact(struct file *f, const struct vfs_ctx *ctx, uint64_t off, void *buf,
-		      size_t size)
+		      size_t size, int if_short)
 {
 	ssize_t n = read_some(f, ctx, off, buf, size);
 
 	if (n < 0)
 		return (int)n;
-	return (size_t)n == size ? 0 : -ENOEXEC;
+	return (size_t)n == size ? 0 : if_short;
 }
 
 ssize_t loader_read_head(struct file *f, const struct vfs_ctx *ctx, void *buf, size_t size)

@@ -154,12 +154,12 @@ static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva
 
 	if (mm->vmas.count >= VMA_COUNT_MAX || mm->pmas.count >= PMA_COUNT_MAX)
 		return -ENOMEM;
+	/* Overcommit, as Linux guesses by default: not more than there is at once. */
+	if (is_private && !(args->flags & MAP_NORESERVE) && size > memfile_limit(mf))
+		return -ENOMEM;
 	if (args->is_kernel)
 		return 0;
 	if (!vma_may_expand(mm, more, is_data))
-		return -ENOMEM;
-	/* Overcommit, as Linux guesses by default: not more than there is at once. */
-	if (is_private && !(args->flags & MAP_NORESERVE) && size > memfile_limit(mf))
 		return -ENOMEM;
 	return is_private && memfile_over_limit(mf) ? -ENOMEM : 0;
 }

@@ -1,7 +1,6 @@
 /* The front of platform/: picks an implementation and forwards to it. */
 #include <string.h>
 
-#include "base/log.h"
 #include "platform/internal.h"
 
 static const struct platform_impl *const impls[] = { &systrap_impl, &skeleton_impl };
@@ -23,7 +22,8 @@ int platform_create(const struct platform_options *opt, struct platform **out)
 		if (strcmp(impls[i]->name, name) == 0)
 			return impls[i]->create(opt, out);
 	}
-	log_error("no such platform: %s (there is: systrap)", name);
+	if (opt->why)
+		*opt->why = "there is no such platform";
 	return -EINVAL;
 }
 

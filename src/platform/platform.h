@@ -92,6 +92,8 @@ struct platform_options {
 	 * platform_create() has succeeded. NULL: only logged. */
 	void (*broken)(void *arg);
 	void *broken_arg;
+	/* Filled when platform_create() fails: what did (a constant). May be NULL. */
+	const char **why;
 };
 
 struct platform_stats { /* all since start; read without locks */
@@ -107,7 +109,7 @@ struct platform_stats { /* all since start; read without locks */
 void platform_prepare(void);
 /* Brings a platform up. Must be called by the main thread of the kernel
  * process before it starts other threads and before it installs its own
- * seccomp filter. An error comes with one log line that says why. */
+ * seccomp filter. *opt->why says what failed. */
 int platform_create(const struct platform_options *opt, struct platform **out) MUST_CHECK;
 /* Kills and reaps everything that is left. */
 void platform_destroy(struct platform *p);

@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "base/log.h"
 #include "base/rawcall.h"
 #include "host/host.h"
 #include "platform/systrap/systrap.h"
@@ -150,22 +149,26 @@ static void systrap_destroy(struct platform *p)
 	free(st);
 }
 
+static int cannot(const struct platform_options *opt, int err, const char *why)
+{
+	if (opt->why)
+		*opt->why = why;
+	return err;
+}
+
 static int systrap_create(const struct platform_options *opt, struct platform **out)
 {
 	struct systrap *st;
 	int r;
 
 	*out = NULL;
-	if (!(getauxval(AT_HWCAP2) & 2)) {
-		log_error(
-			"systrap: this CPU or host kernel has no FSGSBASE (Linux 5.9 or newer is needed)");
-		return -ENOSYS;
-	}
+	if (!(getauxval(AT_HWCAP2) & 2))
+		return cannot(
+			opt, -ENOSYS,
+			"the CPU or the host's kernel has no FSGSBASE (Linux 5.9 or newer is needed)");
 	st = calloc(1, sizeof(*st));
-	if (!st) {
-		log_error("systrap: out of memory");
-		return -ENOMEM;
-	}
+	if (!st)
+		return cannot(opt, -ENOMEM, "cannot begin");
 	st->base.impl = &systrap_impl;
 	st->opt = *opt;
 	st->failing = "cannot make the files that stubs share";
@@ -191,7 +194,7 @@ static int systrap_create(const struct platform_options *opt, struct platform **
 	if (r == 0 && atomic_load(&st->zygote->dead))
 		r = -ESRCH;
 	if (r < 0) {
-		log_error("systrap: %s: %s", st->failing, strerror(-r));
+		(void)cannot(opt, r, st->failing);
 		systrap_destroy(&st->base);
 		return r;
 	}
