@@ -55,6 +55,8 @@ enum lock_rank {
 	LOCK_OVERLAY,        /* overlay: the index of its inodes */
 	LOCK_REMOTE,         /* a remote file system's handles */
 	LOCK_PAGECACHE,      /* lists of all page caches */
+	LOCK_NOTIFY,         /* watches on inodes */
+	LOCK_NOTIFY_QUEUE,   /* events of one inotify */
 	LOCK_HOSTMAP,        /* the host-file mapping cache */
 	LOCK_MEMFILE,        /* the memory file's sets */
 	LOCK_PLATFORM,       /* platform: address space lists, stub pool */

@@ -279,6 +279,7 @@ VALUE(show_pipe_max, "1048576")
 VALUE(show_somaxconn, "4096")
 VALUE(show_watches, "65536")
 VALUE(show_instances, "128")
+VALUE(show_queued_events, "16384")
 VALUE(show_ratio, "50")
 VALUE(show_core_pattern, "core")
 VALUE(show_shmmax, "18446744073692774399")
@@ -377,6 +378,7 @@ static const struct pentry vm_entries[] = {
 static const struct pentry inotify_entries[] = {
 	{ .name = "max_user_watches", .mode = RO, .show = show_watches },
 	{ .name = "max_user_instances", .mode = RO, .show = show_instances },
+	{ .name = "max_queued_events", .mode = RO, .show = show_queued_events },
 	{ .name = NULL },
 };
 

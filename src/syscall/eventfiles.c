@@ -1,13 +1,15 @@
-/* eventfd, timerfd: files that count events. */
+/* eventfd, timerfd, inotify: files that count or queue events. */
 #include <fcntl.h>
 
 #include "abi/errno.h"
 #include "abi/time.h"
 #include "fs/eventfd/eventfd.h"
+#include "fs/inotify/inotify.h"
 #include "fs/timerfd/timerfd.h"
 #include "syscall/families.h"
 #include "syscall/syscall.h"
 #include "syscall/timeconv.h"
+#include "vfs/notify.h"
 
 #define EFD_SEMAPHORE_FLAG 1u
 #define TFD_FLAGS 3u /* TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET */
@@ -102,4 +104,82 @@ SYSCALL(timerfd_gettime)
 	r = timerfd_get(f, &val);
 	file_put(f);
 	return r < 0 ? r : put_value(t, args->a[1], &val);
+}
+
+/* ---- inotify ---- */
+
+/* All that a mask may say; other bits are not looked at, as in Linux. */
+#define INOTIFY_KNOWN                                                                             \
+	(NOTIFY_ALL_EVENTS | NOTIFY_UNMOUNT | NOTIFY_OVERFLOW | NOTIFY_IGNORED | NOTIFY_ONLYDIR | \
+	 NOTIFY_DONT_FOLLOW | NOTIFY_EXCL_UNLINK | NOTIFY_MASK_CREATE | NOTIFY_MASK_ADD |         \
+	 NOTIFY_ISDIR | NOTIFY_ONESHOT)
+#define INOTIFY_KEPT                                                                     \
+	(NOTIFY_ALL_EVENTS | NOTIFY_EXCL_UNLINK | NOTIFY_MASK_CREATE | NOTIFY_MASK_ADD | \
+	 NOTIFY_ONESHOT)
+
+static long inotify_make(struct task *t, unsigned flags)
+{
+	struct file *f;
+	int r;
+
+	if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK))
+		return -EINVAL;
+	r = inotify_create(flags, t->cred, &f);
+	return r < 0 ? r : install(t, f, flags);
+}
+
+SYSCALL(inotify_init)
+{
+	(void)args;
+	return inotify_make(t, 0);
+}
+
+SYSCALL(inotify_init1)
+{
+	return inotify_make(t, (unsigned)args->a[0]);
+}
+
+struct watch_args {
+	struct file *f;
+	uint32_t mask;
+};
+
+static long add_watch(struct task *t UNUSED, const struct vfs_ctx *ctx, const struct path *p,
+		      void *arg)
+{
+	const struct watch_args *w = arg;
+	int r = vfs_permission(ctx, path_inode(p), 4);
+
+	return r < 0 ? r : inotify_add(w->f, path_inode(p), w->mask & INOTIFY_KEPT);
+}
+
+SYSCALL(inotify_add_watch)
+{
+	struct watch_args w = { .mask = (uint32_t)args->a[2] };
+	unsigned lookup = w.mask & NOTIFY_DONT_FOLLOW ? 0 : LOOKUP_FOLLOW;
+	long r = -EINVAL;
+
+	if (!(w.mask & INOTIFY_KNOWN))
+		return -EINVAL;
+	w.f = fd_get(t, (int)args->a[0]);
+	if (!w.f)
+		return -EBADF;
+	lookup |= w.mask & NOTIFY_ONLYDIR ? LOOKUP_DIRECTORY : 0;
+	if (inotify_is(w.f) && (~w.mask & (NOTIFY_MASK_ADD | NOTIFY_MASK_CREATE)))
+		r = syscall_on_path(t, AT_FDCWD, args->a[1], lookup, add_watch, &w);
+	file_put(w.f);
+	return r;
+}
+
+SYSCALL(inotify_rm_watch)
+{
+	struct file *f = fd_get(t, (int)args->a[0]);
+	long r = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (inotify_is(f))
+		r = inotify_remove(f, (int)args->a[1]);
+	file_put(f);
+	return r;
 }

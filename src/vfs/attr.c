@@ -9,12 +9,23 @@
 #include <sys/stat.h>
 
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 
 #define KEEP (~0u)
 
 int attr_set(const struct vfs_ctx *ctx, struct inode *inode, const struct setattr *sa)
 {
 	return inode->ops->setattr ? inode->ops->setattr(inode, sa, ctx) : -EPERM;
+}
+
+/* ... and tells who watches. */
+static int change(const struct vfs_ctx *ctx, const struct path *p, const struct setattr *sa)
+{
+	int r = attr_set(ctx, path_inode(p), sa);
+
+	if (r == 0)
+		notify_changed(p->dentry, sa->valid);
+	return r;
 }
 
 int vfs_getattr(const struct vfs_ctx *ctx, const struct path *p, struct kstat *st)
@@ -44,6 +55,8 @@ int attr_kill_priv(const struct vfs_ctx *ctx, struct inode *inode)
 		return 0;
 	if (cred_has_cap(ctx->cred, CAP_FSETID))
 		return 0;
+	if (notify_is_on())
+		notify_inode(inode, NOTIFY_ATTRIB);
 	return attr_set(ctx, inode, &sa);
 }
 
@@ -60,7 +73,7 @@ int vfs_chmod(const struct vfs_ctx *ctx, const struct path *p, uint32_t mode)
 		return -EPERM;
 	if (!cred_in_group(ctx->cred, inode->gid) && !cred_has_cap(ctx->cred, CAP_FSETID))
 		sa.mode &= ~(uint32_t)S_ISGID;
-	return attr_set(ctx, inode, &sa);
+	return change(ctx, p, &sa);
 }
 
 static int may_chown(const struct vfs_ctx *ctx, const struct inode *inode, uint32_t uid,
@@ -96,7 +109,7 @@ int vfs_chown(const struct vfs_ctx *ctx, const struct path *p, uint32_t uid, uin
 	/* Even root loses the bits of a program that changes hands. */
 	if (!S_ISDIR(inode->mode) && has_priv_bits(inode->mode))
 		sa.valid |= SETATTR_KILL_PRIV;
-	return sa.valid ? attr_set(ctx, inode, &sa) : 0;
+	return sa.valid ? change(ctx, p, &sa) : 0;
 }
 
 int vfs_utimes(const struct vfs_ctx *ctx, const struct path *p, const struct setattr *times)
@@ -118,7 +131,7 @@ int vfs_utimes(const struct vfs_ctx *ctx, const struct path *p, const struct set
 		if (vfs_permission(ctx, inode, MAY_WRITE) < 0)
 			return -EACCES;
 	}
-	return attr_set(ctx, inode, &sa);
+	return change(ctx, p, &sa);
 }
 
 int vfs_truncate(const struct vfs_ctx *ctx, const struct path *p, struct file *f, uint64_t size)
@@ -145,5 +158,5 @@ int vfs_truncate(const struct vfs_ctx *ctx, const struct path *p, struct file *f
 	if (size > ctx->fsize_limit)
 		return -EFBIG;
 	r = attr_kill_priv(ctx, inode);
-	return r < 0 ? r : attr_set(ctx, inode, &sa);
+	return r < 0 ? r : change(ctx, p, &sa);
 }

@@ -32,6 +32,7 @@
 #include "base/fault.h"
 #include "base/hash.h"
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 
 #define BUCKETS 32768u
 #define STRIPES 256u
@@ -125,6 +126,8 @@ static struct dentry *dentry_free(struct dentry *d)
 		mutex_lock(&alias_lock);
 		list_del(&d->alias);
 		mutex_unlock(&alias_lock);
+		if (notify_is_on() && dentry_has(d, DENTRY_DELETED))
+			notify_name_gone(inode);
 		inode_put(inode);
 	}
 	free_name(d);
@@ -325,9 +328,10 @@ struct dentry *dentry_of_inode(struct inode *inode)
 
 /* ---- the clock ---- */
 
-/* Collects references on at most SHRINK_BATCH unused dentries (of sb; NULL: any),
- * looking at no more than *look, which it counts down. */
-static unsigned lru_collect(struct dentry **found, unsigned *look, const struct super *sb)
+/* Collects references on at most SHRINK_BATCH unused dentries (of sb, or below
+ * parent; both NULL: any), looking at no more than *look, which it counts down. */
+static unsigned lru_collect(struct dentry **found, unsigned *look, const struct super *sb,
+			    const struct dentry *parent)
 {
 	unsigned count = 0;
 
@@ -338,10 +342,10 @@ static unsigned lru_collect(struct dentry **found, unsigned *look, const struct 
 
 		list_del(&d->lru);
 		list_push_back(&lru, &d->lru);
-		if (sb && d->sb != sb)
+		if ((sb && d->sb != sb) || (parent && READ_ONCE(d->parent) != parent))
 			continue;
 		atomic_fetch_and(&d->flags, ~DENTRY_REFERENCED);
-		if ((used && !sb) || refcount_read(&d->refs) != 1)
+		if ((used && !sb && !parent) || refcount_read(&d->refs) != 1)
 			continue;
 		if (refcount_get_not_zero(&d->refs))
 			found[count++] = d;
@@ -389,7 +393,7 @@ static void dcache_shrink(void)
 
 	if (likely(atomic_load_explicit(&lru_count, memory_order_relaxed) <= UNUSED_MAX))
 		return;
-	drop_unused(found, lru_collect(found, &look, NULL), false);
+	drop_unused(found, lru_collect(found, &look, NULL, NULL), false);
 }
 
 void dcache_prune_super(struct super *sb)
@@ -404,10 +408,21 @@ void dcache_prune_super(struct super *sb)
 
 		dropped = 0;
 		do {
-			count = lru_collect(found, &left, sb);
+			count = lru_collect(found, &left, sb, NULL);
 			dropped += drop_unused(found, count, true);
 		} while (count > 0);
 	} while (dropped > 0);
+}
+
+void dcache_prune_children(struct dentry *parent)
+{
+	unsigned left = atomic_load(&lru_count), count;
+	struct dentry *found[SHRINK_BATCH];
+
+	do {
+		count = lru_collect(found, &left, NULL, parent);
+		drop_unused(found, count, false);
+	} while (count > 0);
 }
 
 /* ---- the tree ---- */

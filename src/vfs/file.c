@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 
 #define FILES_MAX (1u << 22)
 #define SIZE_LARGEST ((uint64_t)INT64_MAX)
@@ -92,6 +93,7 @@ int file_open_inner(struct inode *inode, unsigned flags, const struct path *path
 	if (!f)
 		return -ENFILE;
 	f->inode = inode;
+	f->is_silent = true;
 	r = file_open_inode(f, ctx);
 	if (r < 0) {
 		file_free(f);
@@ -114,6 +116,8 @@ void file_put(struct file *f)
 		return;
 	if (!list_empty(&f->epoll_items) && vfs_file_going)
 		vfs_file_going(f);
+	if (notify_is_on())
+		notify_file(f, file_may_write(f) ? NOTIFY_CLOSE_WRITE : NOTIFY_CLOSE_NOWRITE);
 	if (atomic_load(&f->inode->locks))
 		lock_file_gone(f);
 	if (f->ops->release)
@@ -151,9 +155,14 @@ bool file_may_write(const struct file *f)
 
 static ssize_t read_at(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
 {
+	ssize_t r;
+
 	if (*pos > SIZE_LARGEST)
 		return -EINVAL;
-	return f->ops->read(f, u, pos, io);
+	r = f->ops->read(f, u, pos, io);
+	if (notify_is_on() && r > 0)
+		notify_file(f, NOTIFY_ACCESS);
+	return r;
 }
 
 ssize_t file_read(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
@@ -211,7 +220,7 @@ static ssize_t write_limited(struct file *f, struct uio *u, fileoff_t *pos, stru
 	return r;
 }
 
-static ssize_t write_at(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
+static ssize_t write_checked(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
 {
 	int r;
 
@@ -225,6 +234,15 @@ static ssize_t write_at(struct file *f, struct uio *u, fileoff_t *pos, struct io
 			return r;
 	}
 	return write_limited(f, u, pos, io);
+}
+
+static ssize_t write_at(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
+{
+	ssize_t r = write_checked(f, u, pos, io);
+
+	if (notify_is_on() && r > 0)
+		notify_file(f, NOTIFY_MODIFY);
+	return r;
 }
 
 ssize_t file_write(struct file *f, struct uio *u, fileoff_t *pos, struct io *io)
@@ -310,6 +328,8 @@ int file_readdir(struct file *f, dirent_fn emit, void *arg, const struct vfs_ctx
 	mutex_lock(&f->pos_lock);
 	r = f->ops->readdir(f, emit, arg, ctx);
 	mutex_unlock(&f->pos_lock);
+	if (notify_is_on())
+		notify_file(f, NOTIFY_ACCESS);
 	return r;
 }
 
@@ -336,7 +356,11 @@ int file_fallocate(struct file *f, int mode, int64_t off, int64_t len, const str
 	if (!f->ops->fallocate)
 		return -EOPNOTSUPP;
 	r = attr_kill_priv(ctx, f->inode);
-	return r < 0 ? r : f->ops->fallocate(f, mode, (uint64_t)off, (uint64_t)len, ctx);
+	if (r == 0)
+		r = f->ops->fallocate(f, mode, (uint64_t)off, (uint64_t)len, ctx);
+	if (notify_is_on() && r == 0)
+		notify_file(f, NOTIFY_MODIFY);
+	return r;
 }
 
 uint32_t file_poll(struct file *f, struct poll_table *pt)

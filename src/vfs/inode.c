@@ -11,6 +11,7 @@
 #include <linux/stat.h>
 
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 
 void super_init(struct super *sb, const struct super_ops *ops, const char *type)
 {
@@ -37,6 +38,7 @@ void super_put(struct super *sb)
 
 	if (!sb || !refcount_put(&sb->refs))
 		return;
+	notify_unmounted(sb);
 	dcache_prune_super(sb);
 	root = sb->root;
 	sb->root = NULL;
@@ -70,6 +72,7 @@ void inode_init(struct inode *inode, const struct inode_ops *ops, struct super *
 	atomic_init(&inode->locks, NULL);
 	atomic_init(&inode->writers, 0);
 	atomic_init(&inode->special, NULL);
+	atomic_init(&inode->watches, NULL);
 }
 
 void inode_get(struct inode *inode)
@@ -84,6 +87,7 @@ void inode_put(struct inode *inode)
 	ASSERT(list_empty(&inode->dentries));
 	lock_list_destroy(atomic_load(&inode->locks));
 	atomic_store(&inode->locks, NULL);
+	inode_watches_free(inode);
 	if (S_ISFIFO(inode->mode) && vfs_forget_fifo)
 		vfs_forget_fifo(inode);
 	inode->sb->ops->inode_destroy(inode);

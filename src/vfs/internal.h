@@ -92,6 +92,8 @@ int dentry_exchange(struct dentry *a, struct dentry *b) MUST_CHECK;
 bool dentry_is_ancestor(struct dentry *maybe_ancestor, struct dentry *d);
 /* One of the inode's names, with a reference; one that is not deleted if any. */
 struct dentry *dentry_of_inode(struct inode *inode);
+/* Forgets the names cached below a directory that is removed: they hold it. */
+void dcache_prune_children(struct dentry *parent);
 void dcache_prune_super(struct super *sb);
 /* Even while nothing moves; odd while a rename is changing a name. */
 extern atomic_uint dcache_rename_seq;
@@ -223,6 +225,10 @@ int inode_write_begin(struct inode *inode) MUST_CHECK;
 bool inode_is_run(const struct inode *inode);
 /* f goes: gives its share back. */
 void file_writers_end(struct file *f);
+
+/* ---- watches (notify.c) ---- */
+
+void inode_watches_free(struct inode *inode);
 
 /* ---- the rest ---- */
 

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 
 /* ---- making names ---- */
 
@@ -98,8 +99,10 @@ static int make_at(const struct vfs_ctx *ctx, const struct path *dir, const char
 	r = find_free_name(&w, S_ISDIR(mk->mode), &d);
 	if (r == 0) {
 		r = call_make_op(ctx, inode, d->name, mk, &made);
-		if (r == 0)
+		if (r == 0) {
 			dentry_publish(d, made);
+			notify_created(inode, d);
+		}
 	}
 	rwlock_write_unlock(&inode->dir_lock);
 	if (r == 0 && out) {
@@ -190,6 +193,7 @@ static int link_locked(const struct vfs_ctx *ctx, struct walk *w, const struct p
 		inode_get(inode);
 		dentry_publish(d, inode);
 		atomic_fetch_and(&from->dentry->flags, ~DENTRY_LINKABLE);
+		notify_linked(dir, d);
 	}
 	dentry_put(d);
 	return r;
@@ -271,8 +275,10 @@ static int remove_locked(struct walk *w, struct dentry *d, bool is_dir)
 		return -EBUSY;
 	r = is_dir ? dir->ops->rmdir(dir, d->name, victim, w->ctx)
 		   : dir->ops->unlink(dir, d->name, victim, w->ctx);
-	if (r == 0)
+	if (r == 0) {
 		dentry_mark_deleted(d);
+		notify_removed(dir, d, is_dir);
+	}
 	return r;
 }
 
@@ -444,6 +450,28 @@ static void rename_dentries(struct renaming *rn)
 		dentry_unhash(rn->source);
 }
 
+/* With both names as they were, where somebody watches. */
+static void rename_and_tell(struct renaming *rn)
+{
+	struct inode *olddir = path_inode(&rn->from.cur), *newdir = path_inode(&rn->to.cur);
+	struct inode *source = dentry_inode(rn->source), *target = dentry_inode(rn->target);
+	char oldname[DENTRY_NAME_MAX + 1], newname[DENTRY_NAME_MAX + 1];
+
+	if (!notify_is_on()) {
+		rename_dentries(rn);
+		return;
+	}
+	strcpy(oldname, rn->source->name);
+	strcpy(newname, rn->target->name);
+	rename_dentries(rn);
+	if (!(rn->flags & RENAME_EXCHANGE)) {
+		notify_renamed(olddir, oldname, newdir, newname, source, target);
+		return;
+	}
+	notify_renamed(olddir, oldname, newdir, newname, source, NULL);
+	notify_renamed(newdir, newname, olddir, oldname, target, NULL);
+}
+
 static int rename_locked(struct renaming *rn)
 {
 	struct inode *olddir = path_inode(&rn->from.cur), *newdir = path_inode(&rn->to.cur);
@@ -466,7 +494,7 @@ static int rename_locked(struct renaming *rn)
 	r = olddir->ops->rename(olddir, rn->source->name, inode, newdir, rn->target->name, target,
 				rn->flags, rn->ctx);
 	if (r == 0)
-		rename_dentries(rn);
+		rename_and_tell(rn);
 	return r;
 }
 

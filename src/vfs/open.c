@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 
 #define O_TMPFILE_BIT 020000000u
 #define O_LARGEFILE_BIT 0100000u
@@ -113,16 +114,25 @@ out_free:
 static int open_found(const struct vfs_ctx *ctx, const struct path *p, unsigned flags, bool is_new,
 		      struct file **out)
 {
+	bool truncated = false;
 	int r = 0;
 
 	if (!(flags & O_PATH)) {
 		if (!is_new)
 			r = check_open(ctx, p, flags);
-		if (r == 0 && (flags & O_TRUNC) && !is_new && S_ISREG(path_inode(p)->mode))
+		truncated = (flags & O_TRUNC) && !is_new && S_ISREG(path_inode(p)->mode);
+		if (r == 0 && truncated)
 			r = truncate_for_open(ctx, path_inode(p));
 		flags |= O_LARGEFILE_BIT;
 	}
-	return r < 0 ? r : make_file(ctx, p, flags, out);
+	if (r == 0)
+		r = make_file(ctx, p, flags, out);
+	if (r == 0 && notify_is_on()) {
+		notify_file(*out, NOTIFY_OPEN);
+		if (truncated)
+			notify_file(*out, NOTIFY_MODIFY);
+	}
+	return r;
 }
 
 int vfs_open_path(const struct vfs_ctx *ctx, const struct path *p, unsigned flags,
@@ -208,6 +218,7 @@ static int create_locked(const struct vfs_ctx *ctx, const struct path *dir, stru
 	if (r < 0)
 		return r;
 	dentry_publish(d, made);
+	notify_created(inode, d);
 	return 0;
 }
 

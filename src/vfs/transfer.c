@@ -20,6 +20,7 @@
 
 #include "base/fault.h"
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 #include "vfs/transfer.h"
 
 #define CHUNK ((size_t)64 << 10)
@@ -261,6 +262,10 @@ static ssize_t copy_range_at(struct transfer *tr)
 	if (r > 0) {
 		*tr->in_pos += (uint64_t)r;
 		*tr->out_pos += (uint64_t)r;
+	}
+	if (notify_is_on() && r > 0) {
+		notify_file(tr->in, NOTIFY_ACCESS);
+		notify_file(tr->out, NOTIFY_MODIFY);
 	}
 	return r;
 }

@@ -46,6 +46,7 @@ struct file;
 struct mappable;
 struct vfs;
 struct file_lock_list;
+struct watch_list;
 
 struct path {
 	struct mount *mount;
@@ -211,6 +212,7 @@ struct inode {
 	void *_Atomic locks;    /* struct file_lock_list, made on first use */
 	atomic_int writers;     /* [a] opens for writing, or (< 0) programs that run it */
 	void *_Atomic special;  /* what a fifo, socket or device hangs here */
+	struct watch_list *_Atomic watches; /* vfs/notify.h; made on first use */
 };
 
 /* Sets the generic fields; refs = 1. */
@@ -326,6 +328,7 @@ struct file {
 	struct file_owner owner;      /* [a] through task/'s file_owner_get() */
 	bool is_stream;               /* no position: read and write take no pos_lock */
 	bool is_writer, denies_write; /* its share of inode->writers */
+	bool is_silent;               /* watches hear nothing of it */
 };
 
 /* An open file without a name: "anon_inode:[eventfd]", "pipe:[ino]"... kind is

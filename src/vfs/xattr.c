@@ -10,6 +10,7 @@
 
 #include "base/fault.h"
 #include "vfs/internal.h"
+#include "vfs/notify.h"
 
 static bool has_prefix(const char *name, const char *prefix)
 {
@@ -88,8 +89,12 @@ int vfs_setxattr(const struct vfs_ctx *ctx, const struct path *p, const char *na
 	r = check_change(ctx, p, name);
 	if (r < 0)
 		return r;
-	return inode->ops->setxattr ? inode->ops->setxattr(inode, name, val, size, flags)
-				    : -EOPNOTSUPP;
+	if (!inode->ops->setxattr)
+		return -EOPNOTSUPP;
+	r = inode->ops->setxattr(inode, name, val, size, flags);
+	if (notify_is_on() && r == 0)
+		notify_dentry(p->dentry, NOTIFY_ATTRIB);
+	return r;
 }
 
 int vfs_removexattr(const struct vfs_ctx *ctx, const struct path *p, const char *name)
@@ -99,7 +104,12 @@ int vfs_removexattr(const struct vfs_ctx *ctx, const struct path *p, const char 
 
 	if (r < 0)
 		return r;
-	return inode->ops->removexattr ? inode->ops->removexattr(inode, name) : -EOPNOTSUPP;
+	if (!inode->ops->removexattr)
+		return -EOPNOTSUPP;
+	r = inode->ops->removexattr(inode, name);
+	if (notify_is_on() && r == 0)
+		notify_dentry(p->dentry, NOTIFY_ATTRIB);
+	return r;
 }
 
 /* Takes the names out of the list that the caller may not see. */
