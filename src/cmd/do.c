@@ -32,7 +32,7 @@ static const char help_text[] =
 	"  --env K=V, --env K    set a variable, or pass it on (all are passed by default)\n"
 	"  --clear-env           pass no variable on\n"
 	"  --cwd DIR             start in DIR\n"
-	"  --user UID[:GID]      ids inside; they mean nothing outside\n"
+	"  --user UID[:GID]      who it is; outside too when root runs nacre\n"
 	"  --hostname NAME       (nacre)\n"
 	"  --timeout SECONDS     kill it after that time\n"
 	"  --memory SIZE         limit its memory (K, M, G)\n"

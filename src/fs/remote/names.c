@@ -69,13 +69,31 @@ static int begin_change(struct rnode *d, struct remote_handle **h)
 	return d->remote->readonly ? -EROFS : dir_get(d, h);
 }
 
-/* The host may have cut the mode by a umask of its own. */
+/* Whom it belongs to is for root alone to say: other callers' files are theirs. */
+static void fix_owner(const struct inode *dir, struct inode *made, const struct vfs_ctx *ctx)
+{
+	struct setattr sa = { .valid = SETATTR_UID | SETATTR_GID,
+			      .uid = ctx->cred->fsuid,
+			      .gid = vfs_new_gid(dir, ctx) };
+
+	if (sa.uid != made->uid || sa.gid != made->gid)
+		(void)!remote_setattr(made, &sa, ctx);
+}
+
+/* The host may have cut the mode by a umask of its own, or when the owner changed. */
 static void fix_mode(struct inode *made, uint32_t mode, const struct vfs_ctx *ctx)
 {
 	struct setattr sa = { .valid = SETATTR_MODE, .mode = mode & 07777 };
 
 	if (!S_ISLNK(made->mode) && (made->mode ^ mode) & 07777)
 		(void)!remote_setattr(made, &sa, ctx);
+}
+
+static void fix_made(const struct inode *dir, struct inode *made, uint32_t mode,
+		     const struct vfs_ctx *ctx)
+{
+	fix_owner(dir, made, ctx);
+	fix_mode(made, mode, ctx);
 }
 
 /* What was just made is looked up: it is the new inode. */
@@ -87,7 +105,7 @@ static int finish_making(struct inode *dir, const char *name, uint32_t mode,
 	rnode_changed(rnode_of(dir));
 	r = remote_lookup(dir, name, ctx, out);
 	if (r == 0)
-		fix_mode(*out, mode, ctx);
+		fix_made(dir, *out, mode, ctx);
 	return r;
 }
 
@@ -120,7 +138,7 @@ static int remote_create(struct inode *dir, const char *name, uint32_t mode,
 	r = rnode_of_made(d, name, made, &n);
 	if (r == 0) {
 		handles_lend(n, made);
-		fix_mode(&n->inode, mode, ctx);
+		fix_made(dir, &n->inode, mode, ctx);
 		*out = &n->inode;
 	}
 	remote_handle_put(made);

@@ -44,7 +44,8 @@
  *	cached   it has none, or the mount forces it: through pagecache/, with the
  *	         mode's meaning
  *
- * Owners: what a guest creates belongs, outside, to whoever runs nacre.
+ * Owners: what a guest creates belongs, outside, to whom it belongs inside when root
+ * runs nacre, else to whoever does.
  *
  * Locks (base/lockrank.h)
  *	VFS_DIR              names (held by vfs)
