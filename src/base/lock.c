@@ -73,6 +73,7 @@ static const char *const rank_names[LOCK_RANK_COUNT] = {
 	[LOCK_FDTABLE] = "fdtable",
 	[LOCK_FILE_OWNER] = "file owner",
 	[LOCK_FS_CONTEXT] = "fs_context",
+	[LOCK_USER] = "user",
 	[LOCK_CRED] = "cred",
 	[LOCK_FUTEX] = "futex",
 	[LOCK_FUTEX2] = "futex2",

@@ -39,6 +39,7 @@ enum lock_rank {
 	LOCK_FILE_OWNER,    /* who gets the signals of open files */
 	LOCK_FS_CONTEXT,    /* cwd, root, umask */
 	LOCK_CRED,          /* credentials being swapped */
+	LOCK_USER,          /* what users have: counts */
 	LOCK_FUTEX,         /* a futex hash bucket (copies guest memory inside) */
 	LOCK_FUTEX2,        /* the second bucket of a requeue */
 	LOCK_MM_MAP,        /* vmas of an address space */

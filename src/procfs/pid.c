@@ -6,6 +6,7 @@
 
 #include "procfs/internal.h"
 #include "task/tty.h"
+#include "task/user.h"
 
 static char state_letter(const struct subject *s)
 {
@@ -210,7 +211,8 @@ static void status_signals(const struct subject *s, struct text *t)
 	text_add(t,
 		 "SigQ:\t%u/%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n"
 		 "SigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-		 v.nqueued, (unsigned long long)limit, (unsigned long long)v.pending,
+		 (unsigned)user_charged(task_uid(s->task), USER_SIGPENDING),
+		 (unsigned long long)limit, (unsigned long long)v.pending,
 		 (unsigned long long)v.group_pending, (unsigned long long)v.blocked,
 		 (unsigned long long)v.ignored, (unsigned long long)v.caught);
 }

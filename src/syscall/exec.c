@@ -205,6 +205,20 @@ static int exec_check(struct exec *x, const struct vfs_ctx *ctx, struct file *f)
 	return r < 0 ? r : exec_make_cred(x);
 }
 
+/* May others look into the process? Not into what it may not read itself, nor
+ * when its ids differ: set before there is anything to see. */
+static void exec_set_dumpable(struct exec *x, const struct vfs_ctx *ctx)
+{
+	struct thread_group *g = x->t->group;
+	const struct cred *c = x->cred;
+	bool dumpable = c->euid == c->uid && c->egid == c->gid && !x->is_privileged &&
+			vfs_permission(ctx, x->req.file->inode, R_OK) == 0;
+
+	mutex_lock(&g->lock);
+	g->dumpable = dumpable;
+	mutex_unlock(&g->lock);
+}
+
 /* Maps the program into the empty address space. */
 static int exec_load(struct exec *x, const struct vfs_ctx *ctx)
 {
@@ -215,17 +229,13 @@ static int exec_load(struct exec *x, const struct vfs_ctx *ctx)
 	int r;
 
 	x->req.ctx = ctx;
+	exec_set_dumpable(x, ctx);
 	r = loader_load(t->mm, x->image, &x->req, &ids, &res);
 	if (r < 0)
 		return r;
 	task_exec_finish(t, res.entry, res.stack, res.exe, res.comm, x->cred);
 	x->cred = NULL;
 	file_put(res.exe);
-	if (x->is_privileged) {
-		mutex_lock(&t->group->lock);
-		t->group->dumpable = false;
-		mutex_unlock(&t->group->lock);
-	}
 	return 0;
 }
 

@@ -6,66 +6,95 @@
 #include "syscall/peer.h"
 #include "syscall/syscall.h"
 
-SYSCALL(pidfd_open)
-{
-	int32_t pid = (int32_t)args->a[0];
-	unsigned flags = (unsigned)args->a[1];
-	struct thread_group *g;
-	struct task *other;
-	struct file *f;
-	int r;
+#define WHOM \
+	(ABI_PIDFD_SIGNAL_THREAD | ABI_PIDFD_SIGNAL_THREAD_GROUP | ABI_PIDFD_SIGNAL_PROCESS_GROUP)
 
-	if ((flags & ~ABI_PIDFD_NONBLOCK) || pid <= 0)
-		return -EINVAL;
-	g = pid_find_group(t->kernel, pid);
-	if (!g) {
-		other = pid_find_task(t->kernel, pid);
-		task_put(other);
-		return other ? -ENOENT : -ESRCH;
-	}
-	r = pidfd_create(t, g, flags, &f);
-	group_put(g);
-	if (r < 0)
-		return r;
-	r = fd_install(t, f, 0, true);
+static int install(struct task *t, struct file *f)
+{
+	int r = fd_install(t, f, 0, true);
+
 	if (r < 0)
 		file_put(f);
 	return r;
 }
 
-static int pidfd_get(struct task *t, int fd, struct thread_group **out)
+static int open_process(struct task *t, int32_t pid, unsigned flags, struct file **out)
 {
-	struct file *f = fd_get(t, fd);
+	struct thread_group *g = pid_find_group(t->kernel, pid);
+	struct task *other;
+	int r;
 
-	*out = f ? pidfd_group(f) : NULL;
-	if (f)
-		file_put(f);
-	return *out ? 0 : -EBADF;
+	if (!g) {
+		other = pid_find_task(t->kernel, pid);
+		task_put(other);
+		return other ? -ENOENT : -ESRCH;
+	}
+	r = pidfd_create(t, g, NULL, flags, out);
+	group_put(g);
+	return r;
 }
 
-/* A pidfd, or a directory of /proc. */
-static int signal_target(struct task *t, int fd, struct thread_group **out)
+static int open_thread(struct task *t, int32_t tid, unsigned flags, struct file **out)
+{
+	struct task *other = pid_find_task(t->kernel, tid);
+	int r = other ? pidfd_create(t, other->group, other, flags, out) : -ESRCH;
+
+	task_put(other);
+	return r;
+}
+
+SYSCALL(pidfd_open)
+{
+	int32_t pid = (int32_t)args->a[0];
+	unsigned flags = (unsigned)args->a[1];
+	struct file *f;
+	int r;
+
+	if ((flags & ~(ABI_PIDFD_NONBLOCK | ABI_PIDFD_THREAD)) || pid <= 0)
+		return -EINVAL;
+	r = flags & ABI_PIDFD_THREAD ? open_thread(t, pid, flags, &f)
+				     : open_process(t, pid, flags, &f);
+	return r < 0 ? r : install(t, f);
+}
+
+/* Whom a descriptor means. */
+struct target {
+	struct thread_group *group; /* reference */
+	struct task *thread;        /* reference; NULL: the process */
+};
+
+static void target_put(struct target *to)
+{
+	task_put(to->thread);
+	group_put(to->group);
+}
+
+/* A pidfd; for signals also a directory of /proc. */
+static int target_get(struct task *t, int fd, bool or_proc, struct target *out)
 {
 	struct file *f = fd_get(t, fd);
 
-	*out = f ? pidfd_group(f) : NULL;
-	if (f && !*out && task_group_of_proc)
-		*out = task_group_of_proc(f);
-	if (f)
-		file_put(f);
-	return *out ? 0 : -EBADF;
+	if (!f)
+		return -EBADF;
+	out->group = pidfd_group(f);
+	out->thread = pidfd_thread(f);
+	if (!out->group && or_proc && task_group_of_proc)
+		out->group = task_group_of_proc(f);
+	file_put(f);
+	return out->group ? 0 : -EBADF;
 }
 
 /* The signal's contents: made up, or the caller's own (rt_sigqueueinfo's rule). */
-static int pidfd_siginfo(struct task *t, struct thread_group *g, int signo, gva_t user,
+static int pidfd_siginfo(struct task *t, const struct target *to, int signo, gva_t user,
 			 struct ksiginfo *info)
 {
 	uint8_t raw[ABI_SIGINFO_SIZE];
 
 	if (!user) {
-		*info = (struct ksiginfo){
-			.signo = signo, .code = SI_USER, .pid = t->group->pid, .uid = t->cred->uid
-		};
+		*info = (struct ksiginfo){ .signo = signo,
+					   .code = to->thread ? SI_TKILL : SI_USER,
+					   .pid = t->group->pid,
+					   .uid = t->cred->uid };
 		return 0;
 	}
 	if (syscall_copy_in(t, raw, user, sizeof(raw)) < 0)
@@ -73,35 +102,58 @@ static int pidfd_siginfo(struct task *t, struct thread_group *g, int signo, gva_
 	siginfo_from_user(raw, info);
 	if (info->signo != signo)
 		return -EINVAL;
-	if (g != t->group && (info->code >= 0 || info->code == SI_TKILL))
+	if (to->group != t->group && (info->code >= 0 || info->code == SI_TKILL))
 		return -EPERM;
 	return 0;
+}
+
+/* Flags override what the descriptor was opened for. */
+static void apply_flags(struct target *to, unsigned flags)
+{
+	if ((flags & ABI_PIDFD_SIGNAL_THREAD) && !to->thread)
+		to->thread = group_any_task(to->group);
+	if (flags & (ABI_PIDFD_SIGNAL_THREAD_GROUP | ABI_PIDFD_SIGNAL_PROCESS_GROUP)) {
+		task_put(to->thread);
+		to->thread = NULL;
+	}
+}
+
+static int deliver(struct task *t, const struct target *to, const struct ksiginfo *info)
+{
+	int r;
+
+	/* A process that has been waited for has no leader left. */
+	if (!__atomic_load_n(&to->group->leader, __ATOMIC_RELAXED) ||
+	    (to->thread && atomic_load(&to->thread->state) >= TASK_ZOMBIE))
+		return -ESRCH;
+	r = signal_may_send(t, to->group, info->signo);
+	if (r < 0)
+		return r;
+	return to->thread ? signal_send(to->thread, info, 0) : signal_send_group(to->group, info);
 }
 
 SYSCALL(pidfd_send_signal)
 {
 	int signo = (int)args->a[1];
 	unsigned flags = (unsigned)args->a[3];
-	struct thread_group *g;
 	struct ksiginfo info;
+	struct target to;
 	int r;
 
-	if (flags & ~ABI_PIDFD_SIGNAL_THREAD_GROUP)
+	if ((flags & ~WHOM) || (flags & (flags - 1)))
 		return -EINVAL;
-	r = signal_target(t, (int)args->a[0], &g);
+	r = target_get(t, (int)args->a[0], true, &to);
 	if (r < 0)
 		return r;
-	r = pidfd_siginfo(t, g, signo, args->a[2], &info);
+	apply_flags(&to, flags);
+	r = pidfd_siginfo(t, &to, signo, args->a[2], &info);
 	if (r == 0 && (signo < 0 || signo > NSIGNALS))
 		r = -EINVAL;
-	/* A process that has been waited for has no leader left. */
-	if (r == 0 && !__atomic_load_n(&g->leader, __ATOMIC_RELAXED))
-		r = -ESRCH;
-	if (r == 0)
-		r = signal_may_send(t, g, signo);
-	if (r == 0)
-		r = signal_send_group(g, &info);
-	group_put(g);
+	if (r == 0 && (flags & ABI_PIDFD_SIGNAL_PROCESS_GROUP))
+		r = signal_send_pgrp(t->kernel, to.group->pid, &info);
+	else if (r == 0)
+		r = deliver(t, &to, &info);
+	target_put(&to);
 	return r;
 }
 
@@ -125,26 +177,18 @@ static int file_of_other(struct task *t, struct task *other, int fd, struct file
 
 SYSCALL(pidfd_getfd)
 {
-	struct thread_group *g;
-	struct task *other;
+	struct target of;
 	struct file *f;
 	int r;
 
 	if (args->a[2])
 		return -EINVAL;
-	r = pidfd_get(t, (int)args->a[0], &g);
+	r = target_get(t, (int)args->a[0], false, &of);
 	if (r < 0)
 		return r;
-	other = group_any_task(g);
-	group_put(g);
-	if (!other)
-		return -ESRCH;
-	r = file_of_other(t, other, (int)args->a[1], &f);
-	task_put(other);
-	if (r < 0)
-		return r;
-	r = fd_install(t, f, 0, true);
-	if (r < 0)
-		file_put(f);
-	return r;
+	if (!of.thread)
+		of.thread = group_any_task(of.group);
+	r = of.thread ? file_of_other(t, of.thread, (int)args->a[1], &f) : -ESRCH;
+	target_put(&of);
+	return r < 0 ? r : install(t, f);
 }

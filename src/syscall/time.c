@@ -33,7 +33,7 @@ SYSCALL(clock_getres)
 {
 	struct abi_timespec ts;
 	uint64_t ns;
-	int r = task_clock_res_ns((int)args->a[0], &ns);
+	int r = task_clock_res_ns(t, (int)args->a[0], &ns);
 
 	if (r < 0 || !args->a[1])
 		return r;
@@ -222,8 +222,8 @@ SYSCALL(clock_nanosleep)
 /* ---- clock discipline: to be read, not changed ---- */
 
 #define TIME_ERROR 5
-#ifndef ADJ_OFFSET_SS_READ
-#endif
+#define ADJ_ADJTIME 0x8000u
+#define ADJ_OFFSET_SINGLE 0x0001u
 
 static long timex_read(struct task *t, gva_t user)
 {
@@ -231,6 +231,8 @@ static long timex_read(struct task *t, gva_t user)
 
 	if (syscall_copy_in(t, &tx, user, sizeof(tx)) < 0)
 		return -EFAULT;
+	if ((tx.modes & ADJ_ADJTIME) && !(tx.modes & ADJ_OFFSET_SINGLE))
+		return -EINVAL;
 	if (tx.modes && tx.modes != ADJ_OFFSET_SS_READ)
 		return -EPERM;
 	tx = (struct abi_timex){

@@ -76,20 +76,14 @@ static int put_siginfo(struct task *t, gva_t user, const struct wait_result *res
 /* The process behind a pidfd; a non-blocking one makes waitid so. */
 static int pid_of_pidfd(struct task *t, int fd, int32_t *pid, bool *nonblock)
 {
-	struct thread_group *g;
-	struct file *f;
+	struct file *f = fd_get(t, fd);
 
-	f = fd_get(t, fd);
 	if (!f)
 		return -EBADF;
-	g = pidfd_group(f);
+	*pid = pidfd_number(f);
 	*nonblock = atomic_load(&f->flags) & O_NONBLOCK;
 	file_put(f);
-	if (!g)
-		return -EBADF;
-	*pid = g->pid;
-	group_put(g);
-	return 0;
+	return MIN(*pid, 0);
 }
 
 static int waitid_target(struct task *t, int *which, int32_t *id, bool *nonblock)

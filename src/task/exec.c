@@ -285,9 +285,6 @@ void task_exec_finish(struct task *t, gva_t entry, gva_t stack, struct file *exe
 	take_cred(t, new_cred);
 	memset(t->comm, 0, sizeof(t->comm));
 	memcpy(t->comm, comm, strnlen(comm, sizeof(t->comm) - 1));
-	mutex_lock(&g->lock);
-	g->dumpable = true;
-	mutex_unlock(&g->lock);
 
 	platform_ctx_xstate_reset(t->ctx);
 	t->regs = (struct guest_regs){

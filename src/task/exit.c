@@ -245,22 +245,50 @@ static void tie_cut_locked(struct thread_group *g, struct thread_group *parent)
 	}
 }
 
+/* What the threads of a child asked to be told when its parent dies. */
+static void tell_death_locked(struct task *dead, struct thread_group *child)
+{
+	struct ksiginfo info = { .code = SI_USER, .pid = dead->group->pid, .uid = task_uid(dead) };
+
+	list_for_each(t, &child->tasks, struct task, group_link) {
+		info.signo = t->pdeath_signal;
+		if (info.signo)
+			(void)signal_send_group(child, &info);
+	}
+}
+
+/* A thread's children become those of another thread of its process, if there is
+ * one; for them their parent has died all the same (PR_SET_PDEATHSIG). */
+static void leave_children_locked(struct task *t)
+{
+	struct thread_group *g = t->group;
+	int32_t heir = t->tid;
+
+	list_for_each(other, &g->tasks, struct task, group_link) {
+		if (other != t && atomic_load(&other->state) < TASK_ZOMBIE) {
+			heir = other->tid;
+			break;
+		}
+	}
+	list_for_each(c, &g->children, struct thread_group, sibling) {
+		if (c->parent_tid != t->tid)
+			continue;
+		tell_death_locked(t, c);
+		c->parent_tid = heir;
+	}
+}
+
 static void reparent_children_locked(struct thread_group *g)
 {
 	struct thread_group *reaper = reaper_of_locked(g);
 
 	while (!list_empty(&g->children)) {
 		struct thread_group *c = list_first(&g->children, struct thread_group, sibling);
-		int sig = c->leader ? c->leader->pdeath_signal : 0;
 
 		list_del(&c->sibling);
 		list_push_back(&reaper->children, &c->sibling);
 		c->parent = reaper;
-		if (sig) {
-			struct ksiginfo info = { .signo = sig, .code = SI_USER, .pid = g->pid };
-
-			signal_send_group(c, &info);
-		}
+		c->parent_tid = reaper->pid;
 		c->exit_signal = SIGCHLD;
 		if (c->is_zombie && reaper == g->kernel->init)
 			group_reap_locked(c);
@@ -360,6 +388,7 @@ static bool task_unlink_locked(struct task *t, bool *stop_complete)
 	if (t != g->leader)
 		pid_clear_task_locked(t->tid);
 	waitq_wake_all(&g->exit_waitq, EV_IN);
+	waitq_wake_all(&g->pidfd_waitq, EV_IN);
 	return last;
 }
 
@@ -393,6 +422,7 @@ void task_finish(struct task *t)
 	group_get(g);
 	mutex_lock(&pids_lock);
 	is_leader = t == g->leader;
+	leave_children_locked(t);
 	last = task_unlink_locked(t, &stop_complete);
 	mutex_unlock(&pids_lock);
 	if (stop_complete)

@@ -66,7 +66,7 @@ static int check_flags(struct task *t, const struct clone_request *req)
 		return -EINVAL;
 	if (has(req, CLONE_SIGHAND) && (req->flags & ABI_CLONE_CLEAR_SIGHAND))
 		return -EINVAL;
-	if (has(req, CLONE_PIDFD) && (req->flags & (CLONE_THREAD | CLONE_DETACHED)))
+	if (has(req, CLONE_PIDFD) && (req->flags & CLONE_DETACHED))
 		return -EINVAL;
 	if (has(req, CLONE_PIDFD) && has(req, CLONE_PARENT_SETTID) && req->pidfd == req->parent_tid)
 		return -EINVAL;
@@ -303,7 +303,7 @@ static int child_pidfd(struct task *t, struct task *child, const struct clone_re
 	*fd = -1;
 	if (!has(req, CLONE_PIDFD))
 		return 0;
-	r = pidfd_create(t, child->group, 0, &f);
+	r = pidfd_create(t, child->group, has(req, CLONE_THREAD) ? child : NULL, 0, &f);
 	if (r < 0)
 		return r;
 	r = fd_install(t, f, 0, true);
@@ -329,8 +329,10 @@ static void link_process_locked(struct task *t, struct task *child, const struct
 	g->pid = child->tid;
 	g->leader = child;
 	g->exit_signal = req->exit_signal;
+	g->parent_tid = t->tid;
 	if (has(req, CLONE_PARENT) && parent->parent) {
 		g->exit_signal = parent->exit_signal;
+		g->parent_tid = parent->parent_tid;
 		parent = parent->parent;
 	}
 	group_set_tty_locked(g, t->group->tty);

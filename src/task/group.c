@@ -103,7 +103,7 @@ void group_put(struct thread_group *g)
 	if (!g || !refcount_put(&g->refs))
 		return;
 	ASSERT(list_empty(&g->tasks) && list_empty(&g->children) && !g->exe);
-	sigqueue_flush(&g->pending, g);
+	sigqueue_flush(&g->pending);
 	sighand_put(g->sighand);
 	pool_free(&group_pool, g);
 }

@@ -84,6 +84,7 @@ struct sigqueue_entry {
 	struct list link;
 	struct ksiginfo info;
 	struct posix_timer *timer; /* whose own entry it is, or NULL */
+	uint32_t uid;              /* whom it counts for */
 };
 
 /* Signals that a fault of the thread itself raises: delivered first. */
@@ -98,23 +99,22 @@ struct sigqueue_entry {
 #define SIGMASK_IGNORE (sigbit(SIGCONT) | sigbit(SIGCHLD) | sigbit(SIGWINCH) | sigbit(SIGURG))
 
 void sigqueue_init(struct sigqueue *q);
-/* An entry of its own: *out is NULL when the limit or memory is exhausted. */
-void sigqueue_alloc(struct thread_group *g, bool over_limit, struct sigqueue_entry **out);
-struct sigqueue_entry *sigqueue_alloc_timer(struct posix_timer *timer);
+/* An entry for a process of the user: *out is NULL when the limit or memory is
+ * exhausted. A timer's own gets its `timer` by the caller. */
+void sigqueue_alloc(struct thread_group *g, uint32_t uid, bool over_limit,
+		    struct sigqueue_entry **out);
 void sigqueue_free_timer(struct sigqueue_entry *e); /* not queued any more */
 /* e NULL: only the bit is kept. */
 void sigqueue_push(struct sigqueue *q, int signo, struct sigqueue_entry *e);
 /* Takes the first entry of signo, which is in q->set; *timer: whose it is. */
-void sigqueue_take(struct sigqueue *q, struct thread_group *g, int signo, struct ksiginfo *info,
-		   struct posix_timer **timer);
+void sigqueue_take(struct sigqueue *q, int signo, struct ksiginfo *info, struct posix_timer **timer);
 /* Takes the first entry that a fault of the thread raised; 0 none. */
-int sigqueue_take_fault(struct sigqueue *q, struct thread_group *g, sigmask_t set,
-			struct ksiginfo *info);
+int sigqueue_take_fault(struct sigqueue *q, sigmask_t set, struct ksiginfo *info);
 /* Takes back an entry that a timer owns. */
 void sigqueue_remove_timer(struct sigqueue *q, struct sigqueue_entry *e);
 /* Throws away everything in mask. */
-void sigqueue_remove(struct sigqueue *q, struct thread_group *g, sigmask_t mask);
-void sigqueue_flush(struct sigqueue *q, struct thread_group *g);
+void sigqueue_remove(struct sigqueue *q, sigmask_t mask);
+void sigqueue_flush(struct sigqueue *q);
 
 /* ---- signal.c ---- */
 

@@ -151,6 +151,12 @@ void pid_swap_leader_locked(struct task *leader, struct task *t)
 	ASSERT(mine && lead);
 	mine->task = leader;
 	lead->task = t;
+	list_for_each(c, &t->group->children, struct thread_group, sibling) {
+		if (c->parent_tid == t->tid)
+			c->parent_tid = t->group->pid;
+		else if (c->parent_tid == t->group->pid)
+			c->parent_tid = t->tid;
+	}
 	leader->tid = t->tid;
 	t->tid = t->group->pid;
 }

@@ -38,7 +38,9 @@ struct posix_timer {
 	struct list link;             /* [g] */
 	struct thread_group *group;   /* [I] borrowed: it outlives its timers */
 	int id, clock, notify;        /* [I] */
-	struct task *thread;          /* [s] SIGEV_THREAD_ID, CPU clock: reference */
+	struct task *thread;          /* [s] SIGEV_THREAD_ID: reference */
+	struct task *cpu_thread;      /* [I] whose CPU clock it is: reference, or NULL */
+	struct thread_group *cpu_group; /* [I] the same, of a process */
 	bool to_group;                /* [I] */
 	struct sigqueue_entry *entry; /* [I] NULL: SIGEV_NONE */
 	struct ktimer kt;
@@ -59,33 +61,52 @@ static bool is_cpu_clock(int clock)
 	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID;
 }
 
-/* The clock as it stands, for any thread. => no lock */
-static uint64_t timer_now(struct posix_timer *pt)
+/* A thread of the caller's own process, with a reference. */
+static struct task *own_thread(struct task *t, int32_t tid)
 {
-	uint64_t ut, st, now = 0;
+	struct task *thread = pid_find_task(t->kernel, tid);
 
-	if (!is_cpu_clock(pt->clock)) {
-		(void)task_clock_ns(NULL, pt->clock, &now);
-		return now;
-	}
-	group_times(pt->group, &ut, &st);
+	if (thread && thread->group == t->group)
+		return thread;
+	task_put(thread);
+	return NULL;
+}
+
+/* Whose time a CPU clock counts is settled when the timer is made. */
+static int clock_bind(struct posix_timer *pt, struct task *t)
+{
+	int32_t nr = pt->clock < 0 ? ABI_CLOCK_PID(pt->clock) : 0;
+
+	if (!is_cpu_clock(pt->clock))
+		return 0;
 	if (pt->clock == CLOCK_THREAD_CPUTIME_ID ||
-	    (pt->clock < 0 && (pt->clock & ABI_CLOCK_PERTHREAD))) {
-		struct task *t;
+	    (pt->clock < 0 && (pt->clock & ABI_CLOCK_PERTHREAD)))
+		pt->cpu_thread = own_thread(t, nr ? nr : t->tid);
+	else
+		pt->cpu_group = pid_find_group(t->kernel, nr ? nr : t->group->pid);
+	return pt->cpu_thread || pt->cpu_group ? 0 : -EINVAL;
+}
 
-		group_sighand_lock(pt->group);
-		t = pt->thread;
-		if (t)
-			task_get(t);
-		group_sighand_unlock(pt->group);
-		if (!t)
-			return 0;
-		task_times(t, &ut, &st);
-		task_put(t);
+/* The clock as it stands. -ESRCH: of a thread or process that is gone. => no lock */
+static int timer_now(struct posix_timer *pt, uint64_t *now)
+{
+	uint64_t ut, st;
+
+	if (!is_cpu_clock(pt->clock))
+		return task_clock_ns(NULL, pt->clock, now);
+	if (pt->cpu_thread) {
+		if (atomic_load(&pt->cpu_thread->state) >= TASK_ZOMBIE)
+			return -ESRCH;
+		task_times(pt->cpu_thread, &ut, &st);
+	} else {
+		if (!__atomic_load_n(&pt->cpu_group->leader, __ATOMIC_RELAXED))
+			return -ESRCH;
+		group_times(pt->cpu_group, &ut, &st);
 	}
-	if (pt->clock < 0 && (pt->clock & ABI_CLOCK_KIND_MASK) == ABI_CLOCK_KIND_VIRT)
-		return ut;
-	return ut + st;
+	*now = ut;
+	if (pt->clock > 0 || (pt->clock & ABI_CLOCK_KIND_MASK) != ABI_CLOCK_KIND_VIRT)
+		*now += st;
+	return 0;
 }
 
 static void arm_locked(struct posix_timer *pt, uint64_t now)
@@ -95,7 +116,8 @@ static void arm_locked(struct posix_timer *pt, uint64_t now)
 	if (!pt->entry)
 		return; /* SIGEV_NONE: only looked at */
 	if (is_cpu_clock(pt->clock)) {
-		uint64_t threads = MAX(pt->group->ntasks, 1u);
+		uint64_t threads =
+			pt->cpu_group ? MAX(READ_ONCE(pt->cpu_group->ntasks), 1u) : 1;
 
 		left = left ? MAX(left / threads, WATCH_MIN_NS) : 0;
 	}
@@ -145,8 +167,10 @@ static void expired_locked(struct posix_timer *pt, uint64_t now)
 static void posix_timer_fired(struct ktimer *kt)
 {
 	struct posix_timer *pt = container_of(kt, struct posix_timer, kt);
-	uint64_t now = timer_now(pt);
+	uint64_t now;
 
+	if (timer_now(pt, &now) < 0)
+		return;
 	group_sighand_lock(pt->group);
 	if (!pt->dead && pt->state == TIMER_ARMED) {
 		if (now >= pt->expires_ns)
@@ -185,6 +209,8 @@ static void timer_put(struct posix_timer *pt)
 		return;
 	sigqueue_free_timer(pt->entry);
 	task_put(pt->thread);
+	task_put(pt->cpu_thread);
+	group_put(pt->cpu_group);
 	pool_free(&posix_timer_pool, pt);
 }
 
@@ -301,17 +327,6 @@ static int check_clock(struct task *t, int clock)
 	}
 }
 
-/* A thread of the caller's own process, with a reference. */
-static struct task *own_thread(struct task *t, int32_t tid)
-{
-	struct task *thread = pid_find_task(t->kernel, tid);
-
-	if (thread && thread->group == t->group)
-		return thread;
-	task_put(thread);
-	return NULL;
-}
-
 static int check_event(struct task *t, const struct posix_timer_spec *spec, struct task **thread)
 {
 	*thread = NULL;
@@ -353,11 +368,12 @@ static struct posix_timer *timer_alloc(struct task *t, const struct posix_timer_
 	pt->to_group = pt->notify != ABI_SIGEV_THREAD_ID;
 	if (pt->notify == ABI_SIGEV_NONE)
 		return pt;
-	pt->entry = sigqueue_alloc_timer(pt);
+	sigqueue_alloc(t->group, t->cred->uid, false, &pt->entry);
 	if (!pt->entry) {
 		pool_free(&posix_timer_pool, pt);
 		return NULL;
 	}
+	pt->entry->timer = pt;
 	return pt;
 }
 
@@ -407,12 +423,10 @@ int posix_timer_create(struct task *t, const struct posix_timer_spec *spec, int 
 		task_put(thread);
 		return -EAGAIN;
 	}
-	if (!thread && spec->clock == CLOCK_THREAD_CPUTIME_ID) {
-		thread = t;
-		task_get(t);
-	}
 	pt->thread = thread;
-	r = timer_publish(pt, spec, id);
+	r = clock_bind(pt, t);
+	if (r == 0)
+		r = timer_publish(pt, spec, id);
 	if (r < 0)
 		timer_put(pt);
 	return r;
@@ -443,7 +457,8 @@ int posix_timer_gettime(struct task *t, int id, struct itimer_value *out)
 
 	if (!pt)
 		return -EINVAL;
-	now = timer_now(pt);
+	if (timer_now(pt, &now) < 0)
+		now = 0;
 	group_sighand_lock(t->group);
 	get_locked(pt, now, out);
 	group_sighand_unlock(t->group);
@@ -473,10 +488,15 @@ int posix_timer_settime(struct task *t, int id, bool is_abs, const struct itimer
 {
 	struct posix_timer *pt = timer_get(t->group, id);
 	uint64_t now;
+	int r;
 
 	if (!pt)
 		return -EINVAL;
-	now = timer_now(pt);
+	r = timer_now(pt, &now);
+	if (r < 0) {
+		timer_put(pt);
+		return r;
+	}
 	group_sighand_lock(t->group);
 	if (old)
 		get_locked(pt, now, old);

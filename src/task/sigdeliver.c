@@ -246,7 +246,7 @@ static enum next next_action(struct task *t, struct ksiginfo *info, struct k_sig
 		stop_park_unlock(t);
 		return NEXT_AGAIN;
 	}
-	signo = sigqueue_take_fault(&t->pending, g, ~t->blocked, info);
+	signo = sigqueue_take_fault(&t->pending, ~t->blocked, info);
 	if (!signo)
 		signo = signal_dequeue_locked(t, ~t->blocked, info);
 	if (!signo) {

@@ -88,7 +88,6 @@ void signal_view(struct task *t, struct signal_view *out)
 		.pending = t->pending.set,
 		.group_pending = g->pending.set,
 		.blocked = t->blocked,
-		.nqueued = g->nqueued,
 	};
 	for (int i = 0; i < NSIGNALS; i++) {
 		if (sh->action[i].handler == ABI_SIG_IGN)
@@ -118,9 +117,9 @@ bool signal_is_ignored_locked(struct thread_group *g, int signo)
 
 static void remove_from_all_locked(struct thread_group *g, sigmask_t mask)
 {
-	sigqueue_remove(&g->pending, g, mask);
+	sigqueue_remove(&g->pending, mask);
 	list_for_each(t, &g->tasks, struct task, group_link)
-		sigqueue_remove(&t->pending, g, mask);
+		sigqueue_remove(&t->pending, mask);
 }
 
 /* SIGCONT ends a stop as it is sent, whatever becomes of the signal. The
@@ -237,7 +236,7 @@ int signal_send_locked(struct task *t, const struct ksiginfo *info, unsigned fla
 	}
 	if (signo < ABI_SIGRTMIN && (q->set & sigbit(signo)))
 		return 0;
-	sigqueue_alloc(g, signo < ABI_SIGRTMIN && info->code >= 0, &e);
+	sigqueue_alloc(g, task_uid(t), signo < ABI_SIGRTMIN && info->code >= 0, &e);
 	if (!e && !may_lose_info(info))
 		return -EAGAIN;
 	if (e)
@@ -517,7 +516,7 @@ int signal_dequeue_locked(struct task *t, sigmask_t set, struct ksiginfo *info)
 	}
 	if (!signo)
 		return 0;
-	sigqueue_take(q, g, signo, info, &timer);
+	sigqueue_take(q, signo, info, &timer);
 	if (timer)
 		posix_timer_delivered_locked(timer, info);
 	if (sigbit(signo) & SIGMASK_STOP)

@@ -7,11 +7,13 @@
  *     real-time signals any number.
  *  3. A POSIX timer owns one entry for life, so that its signal never meets
  *     the limit; an entry that is not queued points to itself.
+ *  4. Every entry counts for the user that was the target's when it was made.
  *
  * Locks: the sighand.lock of the group that the queue belongs to.
  */
 #include "base/pool.h"
 #include "task/internal.h"
+#include "task/user.h"
 
 static POOL_DEFINE(sigqueue_pool, struct sigqueue_entry);
 
@@ -21,37 +23,36 @@ void sigqueue_init(struct sigqueue *q)
 	q->set = 0;
 }
 
-void sigqueue_alloc(struct thread_group *g, bool over_limit, struct sigqueue_entry **out)
+static void entry_free(struct sigqueue_entry *e)
+{
+	user_uncharge(e->uid, USER_SIGPENDING, 1);
+	pool_free(&sigqueue_pool, e);
+}
+
+void sigqueue_alloc(struct thread_group *g, uint32_t uid, bool over_limit,
+		    struct sigqueue_entry **out)
 {
 	uint64_t limit = __atomic_load_n(&g->limits[RLIMIT_SIGPENDING_NR].cur, __ATOMIC_RELAXED);
 	struct sigqueue_entry *e;
 
 	*out = NULL;
-	if (!over_limit && g->nqueued >= limit)
+	if (!user_charge(uid, USER_SIGPENDING, 1, over_limit ? ~(uint64_t)0 : limit))
 		return;
 	e = pool_alloc(&sigqueue_pool);
-	if (!e)
+	if (!e) {
+		user_uncharge(uid, USER_SIGPENDING, 1);
 		return;
-	list_init(&e->link);
-	g->nqueued++;
-	*out = e;
-}
-
-struct sigqueue_entry *sigqueue_alloc_timer(struct posix_timer *timer)
-{
-	struct sigqueue_entry *e = pool_alloc(&sigqueue_pool);
-
-	if (e) {
-		list_init(&e->link);
-		e->timer = timer;
 	}
-	return e;
+	list_init(&e->link);
+	e->uid = uid;
+	*out = e;
 }
 
 void sigqueue_free_timer(struct sigqueue_entry *e)
 {
 	ASSERT(!e || list_empty(&e->link));
-	pool_free(&sigqueue_pool, e);
+	if (e)
+		entry_free(e);
 }
 
 void sigqueue_push(struct sigqueue *q, int signo, struct sigqueue_entry *e)
@@ -61,18 +62,14 @@ void sigqueue_push(struct sigqueue *q, int signo, struct sigqueue_entry *e)
 		list_push_back(&q->entries, &e->link);
 }
 
-static void entry_drop(struct sigqueue_entry *e, struct thread_group *g)
+static void entry_drop(struct sigqueue_entry *e)
 {
 	list_del(&e->link);
-	if (e->timer)
-		return;
-	ASSERT(g->nqueued > 0);
-	g->nqueued--;
-	pool_free(&sigqueue_pool, e);
+	if (!e->timer)
+		entry_free(e);
 }
 
-void sigqueue_take(struct sigqueue *q, struct thread_group *g, int signo, struct ksiginfo *info,
-		   struct posix_timer **timer)
+void sigqueue_take(struct sigqueue *q, int signo, struct ksiginfo *info, struct posix_timer **timer)
 {
 	struct sigqueue_entry *found = NULL;
 
@@ -93,11 +90,10 @@ void sigqueue_take(struct sigqueue *q, struct thread_group *g, int signo, struct
 	}
 	*info = found->info;
 	*timer = found->timer;
-	entry_drop(found, g);
+	entry_drop(found);
 }
 
-int sigqueue_take_fault(struct sigqueue *q, struct thread_group *g, sigmask_t set,
-			struct ksiginfo *info)
+int sigqueue_take_fault(struct sigqueue *q, sigmask_t set, struct ksiginfo *info)
 {
 	struct posix_timer *timer;
 
@@ -108,7 +104,7 @@ int sigqueue_take_fault(struct sigqueue *q, struct thread_group *g, sigmask_t se
 
 		if (!(sigbit(signo) & set & SIGMASK_SYNC) || e->info.code <= SI_USER)
 			continue;
-		sigqueue_take(q, g, signo, info, &timer);
+		sigqueue_take(q, signo, info, &timer);
 		return signo;
 	}
 	return 0;
@@ -126,18 +122,18 @@ void sigqueue_remove_timer(struct sigqueue *q, struct sigqueue_entry *e)
 	q->set &= ~sigbit(e->info.signo);
 }
 
-void sigqueue_remove(struct sigqueue *q, struct thread_group *g, sigmask_t mask)
+void sigqueue_remove(struct sigqueue *q, sigmask_t mask)
 {
 	if (!(q->set & mask))
 		return;
 	q->set &= ~mask;
 	list_for_each_safe(e, tmp, &q->entries, struct sigqueue_entry, link) {
 		if (sigbit(e->info.signo) & mask)
-			entry_drop(e, g);
+			entry_drop(e);
 	}
 }
 
-void sigqueue_flush(struct sigqueue *q, struct thread_group *g)
+void sigqueue_flush(struct sigqueue *q)
 {
-	sigqueue_remove(q, g, ~(sigmask_t)0);
+	sigqueue_remove(q, ~(sigmask_t)0);
 }

@@ -98,7 +98,7 @@ void task_destroy(struct task *t)
 		fs_context_put(t->fs);
 	if (t->cred)
 		cred_put(t->cred);
-	sigqueue_flush(&t->pending, t->group);
+	sigqueue_flush(&t->pending);
 	group_put(t->group);
 	pool_free(&task_pool, t);
 	atomic_fetch_sub(&k->ntasks, 1);
@@ -114,6 +114,16 @@ const struct cred *task_cred_get(struct task *t)
 	c = cred_get(t->cred);
 	mutex_unlock(&t->cred_lock);
 	return c;
+}
+
+uint32_t task_uid(struct task *t)
+{
+	uint32_t uid;
+
+	mutex_lock(&t->cred_lock);
+	uid = t->cred->uid;
+	mutex_unlock(&t->cred_lock);
+	return uid;
 }
 
 void task_cred_set(struct task *t, struct cred *new_cred)

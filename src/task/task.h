@@ -205,6 +205,7 @@ struct thread_group {
 	struct sighand *sighand; /* [I] reference; replaced by exec under [P] */
 
 	struct thread_group *parent;         /* [P] */
+	int32_t parent_tid;                  /* [P] the thread of parent that counts as it */
 	struct list children, sibling;       /* [P] */
 	struct waitq child_waitq;            /* wait4: children changed state */
 	int32_t pgid, sid;                   /* [P] */
@@ -216,7 +217,6 @@ struct thread_group {
 	int32_t tty_old_pgrp;                /* [P] a leader's: who had it when it hung up */
 
 	struct sigqueue pending; /* [s] */
-	unsigned nqueued;        /* [s] entries queued in the whole group */
 	bool exiting;            /* [s] group exit: every task leaves */
 	struct task *exec_task;  /* [s] this task execs, all others leave */
 	int exit_status;         /* [s] wait status */
@@ -405,7 +405,6 @@ sigmask_t signal_pending_set(struct task *t);
 /* Masks for /proc/pid/status. */
 struct signal_view {
 	sigmask_t pending, group_pending, blocked, ignored, caught;
-	unsigned nqueued;
 };
 void signal_view(struct task *t, struct signal_view *out);
 /* rt_sigtimedwait: the signal number, -EAGAIN, -EINTR. */
@@ -424,6 +423,7 @@ uint64_t signal_min_stack(struct kernel *k);
 
 /* ---- credentials, descriptor tables, fs context ---- */
 const struct cred *task_cred_get(struct task *t);          /* reference; any thread */
+uint32_t task_uid(struct task *t);                         /* the real one; any thread */
 void task_cred_set(struct task *t, struct cred *new_cred); /* takes it */
 
 struct fdtable *fdtable_create(void);
@@ -485,7 +485,7 @@ struct kusage {
 void task_usage(struct task *t, int who, struct kusage *out); /* RUSAGE_* */
 /* Guest clocks; -EINVAL for unknown ones. CPU clocks of the caller included. */
 int task_clock_ns(struct task *t, int clock, uint64_t *out);
-int task_clock_res_ns(int clock, uint64_t *out);
+int task_clock_res_ns(struct task *t, int clock, uint64_t *out);
 /* Sleeps until the CLOCK_MONOTONIC deadline: 0 or -ERESTARTSYS. */
 int task_sleep(struct task *t, uint64_t deadline_ns);
 /* Sets a limit and what follows from it; the caller has checked permission. */
@@ -545,11 +545,15 @@ int posix_timer_delete(struct task *t, int id);
 int signalfd_create(struct task *t, sigmask_t mask, unsigned flags, struct file **out) MUST_CHECK;
 /* Changes the mask; -EINVAL when f is no signalfd. */
 int signalfd_set_mask(struct file *f, sigmask_t mask);
-/* pidfd_open(2): flags PIDFD_NONBLOCK. */
-int pidfd_create(struct task *t, struct thread_group *g, unsigned flags, struct file **out)
-	MUST_CHECK;
+/* pidfd_open(2): flags PIDFD_NONBLOCK. thread: NULL, or the one of g that is meant. */
+int pidfd_create(struct task *t, struct thread_group *g, struct task *thread, unsigned flags,
+		 struct file **out) MUST_CHECK;
 /* The process behind it, with a reference, or NULL when f is no pidfd. */
 struct thread_group *pidfd_group(struct file *f);
+/* The thread, with a reference, or NULL when it stands for a process (or is none). */
+struct task *pidfd_thread(struct file *f);
+/* The number of what it stands for; -EBADF: no pidfd. */
+int32_t pidfd_number(struct file *f);
 /* The same of an open directory /proc/[pid], which pidfd_send_signal(2) takes too;
  * NULL: it is none, or the process is gone. Filled by procfs/. */
 extern struct thread_group *(*task_group_of_proc)(const struct file *f);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "task/testlib_task.h"
+#include "task/user.h"
 
 static struct thread_group *group;
 static struct sigqueue queue;
@@ -21,8 +22,8 @@ static int setup(void **state UNUSED)
 
 static int teardown(void **state UNUSED)
 {
-	sigqueue_flush(&queue, group);
-	assert_int_equal(group->nqueued, 0);
+	sigqueue_flush(&queue);
+	assert_int_equal(user_charged(7, USER_SIGPENDING), 0);
 	group_put(group);
 	return 0;
 }
@@ -31,7 +32,7 @@ static bool push(int signo, int code, uint64_t value)
 {
 	struct sigqueue_entry *e;
 
-	sigqueue_alloc(group, false, &e);
+	sigqueue_alloc(group, 7, false, &e);
 	if (e)
 		e->info = (struct ksiginfo){ .signo = signo, .code = code, .value = value };
 	sigqueue_push(&queue, signo, e);
@@ -44,7 +45,7 @@ static uint64_t take(int signo)
 	struct ksiginfo info;
 
 	assert_true(queue.set & sigbit(signo));
-	sigqueue_take(&queue, group, signo, &info, &timer);
+	sigqueue_take(&queue, signo, &info, &timer);
 	assert_int_equal(info.signo, signo);
 	assert_null(timer);
 	return info.value;
@@ -71,7 +72,7 @@ static void beyond_the_limit_only_the_bit_stays(void **state UNUSED)
 	for (uint64_t i = 0; i < 4; i++)
 		assert_true(push(50, SI_QUEUE, i));
 	assert_false(push(51, SI_USER, 9));
-	sigqueue_take(&queue, group, 51, &info, &timer);
+	sigqueue_take(&queue, 51, &info, &timer);
 	assert_int_equal(info.code, SI_USER);
 	assert_int_equal(info.pid, 0);
 	assert_int_equal(take(50), 0);
@@ -83,10 +84,10 @@ static void faults_go_first(void **state UNUSED)
 	struct ksiginfo info;
 
 	push(SIGSEGV, SI_USER, 0);
-	assert_int_equal(sigqueue_take_fault(&queue, group, ~(sigmask_t)0, &info), 0);
+	assert_int_equal(sigqueue_take_fault(&queue, ~(sigmask_t)0, &info), 0);
 	push(SIGBUS, BUS_ADRERR, 0);
-	assert_int_equal(sigqueue_take_fault(&queue, group, ~sigbit(SIGBUS), &info), 0);
-	assert_int_equal(sigqueue_take_fault(&queue, group, ~(sigmask_t)0, &info), SIGBUS);
+	assert_int_equal(sigqueue_take_fault(&queue, ~sigbit(SIGBUS), &info), 0);
+	assert_int_equal(sigqueue_take_fault(&queue, ~(sigmask_t)0, &info), SIGBUS);
 	assert_int_equal(info.code, BUS_ADRERR);
 }
 
@@ -95,22 +96,23 @@ static void removal_by_mask(void **state UNUSED)
 	push(SIGTSTP, SI_USER, 0);
 	push(SIGCONT, SI_USER, 0);
 	push(SIGTTIN, SI_USER, 0);
-	sigqueue_remove(&queue, group, SIGMASK_STOP);
+	sigqueue_remove(&queue, SIGMASK_STOP);
 	assert_int_equal(queue.set, sigbit(SIGCONT));
-	assert_int_equal(group->nqueued, 1);
+	assert_int_equal(user_charged(7, USER_SIGPENDING), 1);
 }
 
 static void a_timer_keeps_its_entry(void **state UNUSED)
 {
 	struct posix_timer *timer = (struct posix_timer *)(uintptr_t)64, *got;
-	struct sigqueue_entry *e = sigqueue_alloc_timer(timer);
+	struct sigqueue_entry *e;
 	struct ksiginfo info;
 
+	sigqueue_alloc(group, 7, false, &e);
 	assert_non_null(e);
+	e->timer = timer;
 	e->info = (struct ksiginfo){ .signo = SIGALRM, .code = SI_TIMER };
 	sigqueue_push(&queue, SIGALRM, e);
-	assert_int_equal(group->nqueued, 0);
-	sigqueue_take(&queue, group, SIGALRM, &info, &got);
+	sigqueue_take(&queue, SIGALRM, &info, &got);
 	assert_ptr_equal(got, timer);
 	assert_true(list_empty(&e->link));
 	sigqueue_push(&queue, SIGALRM, e);

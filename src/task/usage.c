@@ -148,7 +148,12 @@ static int thread_clock(struct task *caller, int32_t tid, int kind, uint64_t *ou
 	struct task *t = tid ? pid_find_task(caller->kernel, tid) : caller;
 	uint64_t ut, st;
 
-	/* Only threads of one's own process (clock_getcpuclockid(3)). */
+	/* Only threads of one's own process (clock_getcpuclockid(3)), and not one
+	 * that is leaving: for its joiner it is gone. */
+	if (t && t != caller && READ_ONCE(t->leaving)) {
+		task_put(t);
+		return -EINVAL;
+	}
 	if (t && t->group == caller->group) {
 		task_times(t, &ut, &st);
 		*out = sum_by_kind(kind, ut, st);
@@ -228,11 +233,13 @@ int task_clock_ns(struct task *t, int clock, uint64_t *out)
 	return 0;
 }
 
-int task_clock_res_ns(int clock, uint64_t *out)
+int task_clock_res_ns(struct task *t, int clock, uint64_t *out)
 {
+	uint64_t now;
+
 	if (clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE)
 		*out = 4000000;
-	else if (clock < 0 && (clock & ABI_CLOCK_KIND_MASK) == ABI_CLOCK_KIND_FD)
+	else if (clock < 0 && cpu_clock(t, clock, &now) < 0)
 		return -EINVAL;
 	else if (clock < 0 || is_host_clock(clock) || clock == CLOCK_PROCESS_CPUTIME_ID ||
 		 clock == CLOCK_THREAD_CPUTIME_ID)

@@ -13,6 +13,7 @@
 struct wait_request {
 	int which, options;
 	int32_t id;
+	int32_t tid; /* __WNOTHREAD: the caller's, whose own children count; else 0 */
 	struct wait_result *res;
 };
 
@@ -21,6 +22,8 @@ static bool is_eligible(struct thread_group *child, const struct wait_request *w
 	if (w->which == P_PID && child->pid != w->id)
 		return false;
 	if (w->which == P_PGID && child->pgid != w->id)
+		return false;
+	if (w->tid && child->parent_tid != w->tid)
 		return false;
 	/* "Clone" children are those that do not report with SIGCHLD. */
 	return (w->options & (int)__WALL) ||
@@ -132,7 +135,11 @@ static int wait_look(struct thread_group *g, const struct wait_request *w)
 
 int task_wait(struct task *t, int which, int32_t id, int options, struct wait_result *res)
 {
-	const struct wait_request w = { .which = which, .id = id, .options = options, .res = res };
+	const struct wait_request w = { .which = which,
+					.id = id,
+					.options = options,
+					.tid = options & __WNOTHREAD ? t->tid : 0,
+					.res = res };
 	struct thread_group *g = t->group;
 	struct waitq_entry e;
 	int r;
