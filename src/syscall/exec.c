@@ -42,6 +42,7 @@ struct exec {
 	struct cred *cred;
 	bool secure;        /* AT_SECURE */
 	bool is_privileged; /* setuid or setgid bits took effect */
+	bool is_readable;   /* the program, by its caller */
 	struct loader_request req;
 	char name[SYSCALL_PATH_MAX + 32];
 };
@@ -196,6 +197,7 @@ static int exec_check(struct exec *x, const struct vfs_ctx *ctx, struct file *f)
 {
 	int r;
 
+	x->is_readable = vfs_permission(ctx, f->inode, R_OK) == 0;
 	x->req.ctx = ctx;
 	x->req.file = f;
 	x->req.filename = x->name;
@@ -207,12 +209,12 @@ static int exec_check(struct exec *x, const struct vfs_ctx *ctx, struct file *f)
 
 /* May others look into the process? Not into what it may not read itself, nor
  * when its ids differ: set before there is anything to see. */
-static void exec_set_dumpable(struct exec *x, const struct vfs_ctx *ctx)
+static void exec_set_dumpable(const struct exec *x)
 {
 	struct thread_group *g = x->t->group;
 	const struct cred *c = x->cred;
 	bool dumpable = c->euid == c->uid && c->egid == c->gid && !x->is_privileged &&
-			vfs_permission(ctx, x->req.file->inode, R_OK) == 0;
+			x->is_readable;
 
 	mutex_lock(&g->lock);
 	g->dumpable = dumpable;
@@ -229,7 +231,7 @@ static int exec_load(struct exec *x, const struct vfs_ctx *ctx)
 	int r;
 
 	x->req.ctx = ctx;
-	exec_set_dumpable(x, ctx);
+	exec_set_dumpable(x);
 	r = loader_load(t->mm, x->image, &x->req, &ids, &res);
 	if (r < 0)
 		return r;

@@ -107,7 +107,8 @@ void sigqueue_free_timer(struct sigqueue_entry *e); /* not queued any more */
 /* e NULL: only the bit is kept. */
 void sigqueue_push(struct sigqueue *q, int signo, struct sigqueue_entry *e);
 /* Takes the first entry of signo, which is in q->set; *timer: whose it is. */
-void sigqueue_take(struct sigqueue *q, int signo, struct ksiginfo *info, struct posix_timer **timer);
+void sigqueue_take(struct sigqueue *q, int signo, struct ksiginfo *info,
+		   struct posix_timer **timer);
 /* Takes the first entry that a fault of the thread raised; 0 none. */
 int sigqueue_take_fault(struct sigqueue *q, sigmask_t set, struct ksiginfo *info);
 /* Takes back an entry that a timer owns. */

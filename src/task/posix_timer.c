@@ -35,14 +35,14 @@ enum timer_state { TIMER_DISARMED, TIMER_ARMED, TIMER_FIRED };
 
 struct posix_timer {
 	struct refcount refs;
-	struct list link;             /* [g] */
-	struct thread_group *group;   /* [I] borrowed: it outlives its timers */
-	int id, clock, notify;        /* [I] */
-	struct task *thread;          /* [s] SIGEV_THREAD_ID: reference */
-	struct task *cpu_thread;      /* [I] whose CPU clock it is: reference, or NULL */
+	struct list link;               /* [g] */
+	struct thread_group *group;     /* [I] borrowed: it outlives its timers */
+	int id, clock, notify;          /* [I] */
+	struct task *thread;            /* [s] SIGEV_THREAD_ID: reference */
+	struct task *cpu_thread;        /* [I] whose CPU clock it is: reference, or NULL */
 	struct thread_group *cpu_group; /* [I] the same, of a process */
-	bool to_group;                /* [I] */
-	struct sigqueue_entry *entry; /* [I] NULL: SIGEV_NONE */
+	bool to_group;                  /* [I] */
+	struct sigqueue_entry *entry;   /* [I] NULL: SIGEV_NONE */
 	struct ktimer kt;
 	enum timer_state state; /* [s] */
 	bool dead;              /* [s] */
@@ -116,8 +116,7 @@ static void arm_locked(struct posix_timer *pt, uint64_t now)
 	if (!pt->entry)
 		return; /* SIGEV_NONE: only looked at */
 	if (is_cpu_clock(pt->clock)) {
-		uint64_t threads =
-			pt->cpu_group ? MAX(READ_ONCE(pt->cpu_group->ntasks), 1u) : 1;
+		uint64_t threads = pt->cpu_group ? MAX(READ_ONCE(pt->cpu_group->ntasks), 1u) : 1;
 
 		left = left ? MAX(left / threads, WATCH_MIN_NS) : 0;
 	}

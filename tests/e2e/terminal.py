@@ -194,6 +194,7 @@ def resizing(prefix):
     t.line("stty size", "24 80\r\n.*PROMPT> ")
     t.line("trap 'echo changed' WINCH", "PROMPT> ")
     t.resize(30, 100)
+    time.sleep(0.3)
     t.send("\n")
     t.expect("changed")
     t.line("stty size", "30 100\r\n.*PROMPT> ")

@@ -47,8 +47,8 @@ static volatile int hit;
 static pid_t hittid;
 static void h(int s)
 {
-	hit++;
 	hittid = gettid();
+	hit++;
 }
 static int tp[2];
 static void *thr(void *a)
