@@ -73,6 +73,18 @@ static void w(void)
 {
 	usleep(30000);
 }
+/* Until p has ended or stopped, or is gone altogether. */
+static void until(pid_t p, int what)
+{
+	siginfo_t si;
+
+	waitid(P_PID, (id_t)p, &si, what | WNOWAIT);
+}
+static void until_gone(pid_t p)
+{
+	for (int i = 0; i < 3000 && kill(p, 0) == 0; i++)
+		usleep(1000);
+}
 /* Signals to be shown have time to come. */
 static void await(int count)
 {
@@ -94,7 +106,6 @@ static void first_part(void)
 	show(p);
 	SAY(waitpid(p, &s, 0) == p);
 	p = kid(1);
-	w();
 	kill(p, SIGTERM);
 	await(1);
 	show(p);
@@ -108,7 +119,6 @@ static void first_part(void)
 	show(p);
 	printf("%x\n", reap(p));
 	p = kid(1);
-	w();
 	kill(p, SIGSTOP);
 	await(1);
 	show(p);
@@ -121,8 +131,8 @@ static void first_part(void)
 	reap(p);
 	set(SA_NOCLDSTOP, h);
 	p = kid(1);
-	w();
 	kill(p, SIGSTOP);
+	until(p, WSTOPPED);
 	w();
 	show(p);
 	SAY(waitpid(p, &s, WUNTRACED) == p);
@@ -145,26 +155,24 @@ static void first_part(void)
 	show(p);
 	set(0, SIG_IGN);
 	p = kid(0);
-	w();
+	until_gone(p);
 	SAY(kill(p, 0));
 	SAY(waitpid(p, &s, 0));
 	p = kid(3);
 	SAY(wait(&s));
 	p = kid(1);
-	w();
 	kill(p, SIGSTOP);
-	w();
 	SAY(waitpid(p, &s, WUNTRACED) == p);
 	kill(p, SIGKILL);
 	SAY(waitpid(p, &s, 0));
 }
 
-/* Ignored + waitid sees stops; not zombie made before. */
-static void ignored_waitid_sees_stops_not_zombie_mad(void)
+/* What has ended before SIGCHLD is ignored can be waited for. */
+static void ignored_after_it_ended(void)
 {
 	set(0, SIG_DFL);
 	p = kid(0);
-	w();
+	until(p, WEXITED);
 	set(0, SIG_IGN);
 	SAY(waitpid(p, &s, 0) == p);
 }
@@ -175,9 +183,9 @@ static void blocked_pending_then_ignored(void)
 	set(0, h);
 	sigprocmask(SIG_BLOCK, &m, &o);
 	p = kid(0);
-	w();
+	until(p, WEXITED);
 	pid_t p2 = kid(0);
-	w();
+	until(p2, WEXITED);
 	sigset_t pe;
 	sigpending(&pe);
 	SAY(sigismember(&pe, SIGCHLD));
@@ -189,7 +197,7 @@ static void blocked_pending_then_ignored(void)
 	sigprocmask(SIG_BLOCK, &m, &o);
 	set(0, SIG_DFL);
 	p = kid(0);
-	w();
+	until(p, WEXITED);
 	sigpending(&pe);
 	SAY(sigismember(&pe, SIGCHLD));
 	reap(p);
@@ -213,8 +221,8 @@ static void exec_keeps_ignored(void)
 	set(0, SIG_DFL);
 }
 
-/* Stop: WUNTRACED twice, WNOWAIT. */
-static void stop_wuntraced_twice_wnowait(void)
+/* A stop is reported once, WNOWAIT apart. */
+static void one_report_of_a_stop(void)
 {
 	p = kid(4);
 	siginfo_t si;
@@ -230,11 +238,10 @@ static void stop_wuntraced_twice_wnowait(void)
 	printf("%x\n", reap(p));
 }
 
-/* Stopped then SIGSTOP+SIGCONT pending cancel. */
-static void stopped_then_sigstop_sigcont_pending_can(void)
+/* What is stopped does not stop again; SIGTERM waits for SIGCONT. */
+static void stopped_once(void)
 {
 	p = kid(1);
-	w();
 	kill(p, SIGSTOP);
 	SAY(waitpid(p, &s, WUNTRACED) == p);
 	kill(p, SIGTERM);
@@ -271,11 +278,11 @@ static void children_rusage(void)
 int main(void)
 {
 	first_part();
-	ignored_waitid_sees_stops_not_zombie_mad();
+	ignored_after_it_ended();
 	blocked_pending_then_ignored();
 	exec_keeps_ignored();
-	stop_wuntraced_twice_wnowait();
-	stopped_then_sigstop_sigcont_pending_can();
+	one_report_of_a_stop();
+	stopped_once();
 	children_rusage();
 	return 0;
 }
