@@ -194,8 +194,8 @@ def resizing(prefix):
     t.line("stty size", "24 80\r\n.*PROMPT> ")
     t.line("trap 'echo changed' WINCH", "PROMPT> ")
     t.resize(30, 100)
-    time.sleep(0.3)
-    t.send("\n")
+    # A trap runs when a command has ended; the signal comes when it comes.
+    t.send("until [ \"$(stty size)\" = '30 100' ]; do sleep 0.05; done; sleep 0.2\n\n\n")
     t.expect("changed")
     t.line("stty size", "30 100\r\n.*PROMPT> ")
     t.line("stty cols 60; stty size", "30 60\r\n.*PROMPT> ")
