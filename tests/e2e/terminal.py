@@ -195,7 +195,7 @@ def resizing(prefix):
     t.line("trap 'echo changed' WINCH", "PROMPT> ")
     t.resize(30, 100)
     # A trap runs when a command has ended; the signal comes when it comes.
-    t.send("until [ \"$(stty size)\" = '30 100' ]; do sleep 0.05; done; sleep 0.2\n\n\n")
+    t.send("until stty size | grep -q '30 100'; do sleep 0.05; done; sleep 0.2\n\n\n")
     t.expect("changed")
     t.line("stty size", "30 100\r\n.*PROMPT> ")
     t.line("stty cols 60; stty size", "30 60\r\n.*PROMPT> ")
