@@ -47,6 +47,7 @@ enum lock_rank {
 	LOCK_INODE_MAPS,    /* the reverse mappings of a mappable */
 	LOCK_MM_ACTIVE,     /* pmas of an address space */
 	LOCK_MM_ACTIVE2,    /* the child's, in fork */
+	LOCK_MM_PINS,       /* lists of pinned ranges */
 	LOCK_VFS_MOUNT,     /* the mount tree: names for /proc/[pid]/maps need it */
 	LOCK_INODE,         /* metadata of one inode */
 	LOCK_INODE_DATA,    /* size, cache and dirty sets of one inode */
@@ -64,9 +65,13 @@ enum lock_rank {
 	LOCK_PLATFORM_AS,    /* platform: one address space's mapper */
 	LOCK_PLATFORM_SLOTS, /* platform: shared slots, lists of contexts */
 	LOCK_NOTIFIER,       /* the host descriptor notifier: wakes queues */
+	LOCK_URING_RINGS,    /* the list of all io_urings */
+	LOCK_URING,          /* one io_uring: its completions, what waits, its tables */
+	LOCK_URING_POOL,     /* the threads that work for one task's io_uring requests */
 	LOCK_TIMER,          /* the timer wheel and its thread */
 	LOCK_WAITQ,          /* any wait queue: wakes run under it */
 	LOCK_EPOLL_READY,    /* the ready list of one epoll: inside any queue */
+	LOCK_URING_WORK,     /* io_uring requests to go on with: inside any queue */
 	LOCK_WAITER,         /* one waiter's state */
 	LOCK_HOSTFD,         /* the list of host descriptors, the notifier */
 	LOCK_POOL,           /* object pools */

@@ -27,6 +27,7 @@
 #include "boot/console.h"
 #include "boot/internal.h"
 #include "fs/epoll/epoll.h"
+#include "fs/eventfd/eventfd.h"
 #include "fs/hostfd/hostfd.h"
 #include "fs/pipe/pipe.h"
 #include "fs/tty/tty.h"
@@ -38,6 +39,7 @@
 #include "syscall/stats.h"
 #include "syscall/strace.h"
 #include "syscall/syscall.h"
+#include "uring/uring.h"
 
 #define NAME_SHOWN 300 /* of a command's, so that what is wrong with it is seen */
 
@@ -132,6 +134,34 @@ static void platform_broken(void *arg)
 	fail(arg, "the process that makes others died", -ECHILD);
 }
 
+/* epoll_ctl(2) and epoll_wait(2) for io_uring, which knows no epoll. */
+static int control_epoll(struct file *ep, int op, struct file *target, int fd, const void *event)
+{
+	struct epoll_event ev = { 0 };
+
+	if (event)
+		memcpy(&ev, event, sizeof(ev));
+	return epoll_control(ep, op, target, fd, &ev);
+}
+
+static int events_epoll(struct file *ep, void *out, int max, const struct vfs_ctx *ctx)
+{
+	return epoll_wait_events(ep, out, max, 0, ctx);
+}
+
+static void uring_bring_up(void)
+{
+	static const struct uring_externals ext = {
+		.file_is_eventfd = file_is_eventfd,
+		.file_is_epoll = file_is_epoll,
+		.epoll_control = control_epoll,
+		.epoll_events = events_epoll,
+		.pipe_create = pipe_create,
+	};
+
+	uring_init(&ext);
+}
+
 static void bring_up(struct kernel *k, const struct launch *l)
 {
 	const struct boot_config *cfg = l->cfg;
@@ -169,6 +199,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 		.trace_signal = strace_signal,
 		.trace_exit = strace_exit,
 		.first_stopped = first_stopped,
+		.uring_leave = uring_leave,
 	};
 	k->ops = &ops;
 	r = task_init(k);
@@ -181,6 +212,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	pipe_init();
 	epoll_init();
 	tty_register_devices();
+	uring_bring_up();
 	report_init(k);
 }
 

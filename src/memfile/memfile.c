@@ -219,6 +219,11 @@ void *memfile_addr(const struct memfile *mf, uint64_t offset)
 	return mf->base + offset;
 }
 
+uint64_t memfile_offset(const struct memfile *mf, const void *addr)
+{
+	return (uint64_t)((const char *)addr - (const char *)mf->base);
+}
+
 /* ---- ranges ---- */
 
 static struct range *range_take(struct memfile *mf)

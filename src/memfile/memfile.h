@@ -97,6 +97,8 @@ void memfile_incore(const struct memfile *mf, uint64_t offset, uint64_t size, un
 /* The kernel's address of a live range: plain memory of ours, except that the
  * host may fail to find a page (out of memory): use safecopy. */
 void *memfile_addr(const struct memfile *mf, uint64_t offset);
+/* The other way. */
+uint64_t memfile_offset(const struct memfile *mf, const void *addr);
 
 /* What the host has given, and what was handed out: neither walks anything. */
 uint64_t memfile_used(struct memfile *mf);

@@ -131,6 +131,41 @@ static void copy_hot_windows(struct mm *mm, struct mm *child)
 	memcpy(child->hot, mm->hot, sizeof(child->hot));
 }
 
+/* ---- pinned memory ---- */
+
+/* What the kernel has pinned stays the parent's: the child gets its copy now. */
+static int copy_pinned_vma(struct mm *mm, struct mm *child, const struct vma *v)
+{
+	gva_t at = v->node.start, lo, hi;
+
+	while (pins_overlap(mm, at, v->node.end, &lo, &hi)) {
+		const struct pma *p = pma_find(mm, lo);
+		int err;
+
+		at = lo + PAGE_SIZE;
+		if (!p || !p->is_private || p->need_cow || pma_find(child, lo))
+			continue;
+		at = MIN(hi, p->node.end);
+		err = copy_hot(mm, child, v, lo, at);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int copy_pinned(struct mm *mm, struct mm *child)
+{
+	int err = 0;
+
+	if (list_empty(&mm->pins))
+		return 0;
+	for (struct vma *v = vma_from(mm, 0); v && !err; v = vma_next(v)) {
+		if (!(v->flags & (VMA_DONTFORK | VMA_WIPEONFORK)))
+			err = copy_pinned_vma(mm, child, v);
+	}
+	return err;
+}
+
 /* ---- the rest ---- */
 
 /* The child's part of p within v. */
@@ -204,7 +239,9 @@ static int fork_locked(struct mm *mm, struct mm *child)
 	batch_init(&for_parent, mm);
 	batch_init(&for_child, child);
 	copy_hot_windows(mm, child);
-	err = fork_pmas(&for_parent, child);
+	err = copy_pinned(mm, child);
+	if (!err)
+		err = fork_pmas(&for_parent, child);
 	shared = batch_end(&for_parent);
 	mapped = map_child(&for_child);
 	if (err)

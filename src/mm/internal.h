@@ -9,6 +9,7 @@
  *	guard.c    guard pages
  *	fault.c    mm_fault(), stack growth
  *	usercopy.c, uio.c, atomic.c: copies
+ *	pin.c      ranges that the kernel keeps
  *	the rest   one family of calls each
  *
  * Invariants (mm_check() runs them)
@@ -137,6 +138,7 @@ struct mm {
 	unsigned hot_turn;                         /* [p] */
 	struct defer_range deferred[DEFERRED_MAX]; /* [p] filled, but not mapped yet */
 	unsigned ndeferred;                        /* [p] */
+	struct list pins;                          /* [pins] struct mm_pin, pin.c */
 	struct list spare_pmas;                    /* [p] for splits that must not fail */
 	unsigned nspares;                          /* [p] */
 };
@@ -368,6 +370,13 @@ enum populate {
  * mapping is meant to be used. -ENOMEM (a hole too), -EACCES (not allowed), -ENXIO
  * (past the end of the file), -EFAULT (a guard page). => no lock held */
 int mm_populate(struct mm *mm, gva_t start, gva_t end, enum populate how);
+
+/* ---- pin.c ---- */
+
+/* The address space goes: its pins live on by themselves. */
+void pins_forget(struct mm *mm);
+/* The first pinned part of [start, end): *lo, *hi; false: none. */
+bool pins_overlap(struct mm *mm, gva_t start, gva_t end, gva_t *lo, gva_t *hi);
 
 /* ---- map.c, unmap.c ---- */
 

@@ -90,6 +90,7 @@ static void mm_init(struct mm *mm, const struct mm_env *env)
 	rwlock_init(&mm->active_lock, LOCK_MM_ACTIVE);
 	ivmap_init(&mm->vmas);
 	ivmap_init(&mm->pmas);
+	list_init(&mm->pins);
 	list_init(&mm->spare_pmas);
 	mm->limits = (struct mm_limits){ NO_LIMIT, NO_LIMIT, (uint64_t)8 << 20, NO_LIMIT };
 	platform_guest_range(env->platform, &mm->lo, &mm->hi);
@@ -161,6 +162,7 @@ void mm_put(struct mm *mm)
 		return;
 	/* First nobody can reach the memory, then it is given back. */
 	platform_as_destroy(mm->as);
+	pins_forget(mm);
 	rwlock_write(&mm->map_lock);
 	drop_everything(mm, &removed);
 	rwlock_write_unlock(&mm->map_lock);
@@ -177,6 +179,7 @@ int mm_clear(struct mm *mm)
 	rwlock_write(&mm->map_lock);
 	err = platform_as_clear(mm->as);
 	if (!err) {
+		pins_forget(mm);
 		drop_everything(mm, &removed);
 		memset(&mm->layout, 0, sizeof(mm->layout));
 		mm->lock_future = MLOCK_MODE_NONE;

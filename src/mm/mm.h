@@ -181,6 +181,16 @@ int mm_uio_init_single(struct mm *mm, struct uio *u, struct uio_seg *seg, enum u
  * cut to MAX_RW_COUNT as Linux does. */
 int mm_import_iovec(struct mm *mm, gva_t iov, unsigned count, struct uio_seg *segs) MUST_CHECK;
 
+/* ---- pinned ranges: pages that stay where they are, whatever the guest maps there
+ * afterwards; it and the pin see the same bytes for as long as it maps them ---- */
+struct mm_pin;
+/* access: MAP_R, or MAP_W, which copies what is still to be copied on write. All of
+ * it holds memory. -EFAULT (also for pages of host files), -ENOMEM. */
+int mm_pin(struct mm *mm, gva_t addr, uint64_t size, int access, struct mm_pin **out) MUST_CHECK;
+void mm_unpin(struct mm_pin *pin); /* NULL is allowed; mm may be gone */
+/* Whole pages: the first holds addr. Bytes of them are moved by block_safecopy. */
+const struct block *mm_pin_blocks(const struct mm_pin *pin, unsigned *count);
+
 /* ---- atomics on guest memory, for futexes ---- */
 int mm_load32(struct mm *mm, gva_t addr, uint32_t *out) MUST_CHECK;
 int mm_store32(struct mm *mm, gva_t addr, uint32_t val) MUST_CHECK;

@@ -362,3 +362,8 @@ SYSCALL(signalfd4);
 SYSCALL(get_mempolicy);
 SYSCALL(set_mempolicy);
 SYSCALL(mbind);
+
+/* ---- uring.c ---- */
+SYSCALL(io_uring_setup);
+SYSCALL(io_uring_enter);
+SYSCALL(io_uring_register);

@@ -230,6 +230,8 @@ int task_exec_prepare(struct task *t)
 	if (r < 0)
 		goto out;
 	become_leader(t);
+	if (t->kernel->ops->uring_leave)
+		t->kernel->ops->uring_leave(t, true);
 	r = task_unshare_files(t);
 	if (r < 0)
 		goto out;

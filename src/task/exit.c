@@ -142,6 +142,17 @@ static void task_leave_signals(struct task *t)
 	group_sighand_unlock(t->group);
 }
 
+bool task_is_last(struct task *t)
+{
+	bool last = true;
+
+	group_sighand_lock(t->group);
+	list_for_each(other, &t->group->tasks, struct task, group_link)
+		last &= other == t || other->leaving;
+	group_sighand_unlock(t->group);
+	return last;
+}
+
 /* The context goes, and with it the clocks: what they said stays. */
 static void task_release_context(struct task *t)
 {
@@ -416,6 +427,8 @@ void task_finish(struct task *t)
 		t->kernel->ops->trace_exit(t, t->exit_status);
 	t->exiting = true;
 	task_leave_signals(t);
+	if (t->kernel->ops->uring_leave)
+		t->kernel->ops->uring_leave(t, false);
 	group_timers_task_exit(t);
 	task_release_resources(t);
 

@@ -50,6 +50,9 @@ void runner_release(struct runner *r);
 uint64_t runner_cpu_ns(struct task *t);
 void runner_shutdown(void);
 
+/* helper.c: the whole life of a helper, on its runner. */
+void helper_run(struct task *h);
+
 /* Makes t look at its signals: out of the guest, out of a wait. => sighand */
 void task_kick_locked(struct task *t, bool killed);
 

@@ -130,6 +130,11 @@ static void task_turn(struct task *t)
 static void task_run(struct task *t)
 {
 	current = t;
+	if (t->helper.fn) {
+		helper_run(t);
+		current = NULL;
+		return;
+	}
 	atomic_store(&t->state, TASK_RUNNING);
 	for (;;) {
 		signal_deliver(t);
@@ -246,6 +251,10 @@ void runner_run(struct runner *r, struct task *t)
 {
 	task_get(t);
 	r->task = t;
+	if (t->helper.fn) {
+		runner_tell(r, RUNNER_TASK);
+		return;
+	}
 	t->runner = r;
 	/* The first pass of signal_deliver() looks for stops and signals that
 	 * came while it was being made. */

@@ -53,6 +53,7 @@ struct fs_context;
 struct kernel;
 struct posix_timer;
 struct tty;
+struct uring_task;
 
 /* ---- signals ---- */
 
@@ -109,6 +110,14 @@ struct restart_block {
 	uint64_t deadline_ns;
 	uint64_t arg[4];
 	int clock, flags;
+};
+
+/* What a helper does (helper.c). */
+struct task_helper {
+	void (*fn)(struct task *h, void *arg);
+	/* Called when the helper holds nothing of its task any more. */
+	void (*done)(void *arg);
+	void *arg;
 };
 
 struct task {
@@ -168,7 +177,8 @@ struct task {
 	uint64_t cpu_affinity;         /* [o] */
 	int nice, policy, rt_priority; /* [P] */
 	uint32_t personality;          /* [o] personality(2) */
-	void *_Atomic uring;           /* later: io_uring's per-task state */
+	struct uring_task *uring;      /* [o] io_uring's, NULL: never used */
+	struct task_helper helper;     /* [I] of a helper; fn NULL: a guest's thread */
 };
 
 /* Resources by Linux's numbers (asm-generic/resource.h). */
@@ -289,6 +299,9 @@ struct task_ops {
 	void (*trace_exit)(struct task *t, int status);
 	/* The first process has stopped, by this signal. May be NULL. */
 	void (*first_stopped)(int signo);
+	/* The caller's task, which has used io_uring, leaves for good (exit, or an
+	 * exec): ends its requests, and every helper that works for it. */
+	void (*uring_leave)(struct task *t, bool is_exec);
 };
 
 /* ---- bring-up ---- */
@@ -302,6 +315,11 @@ int task_create_first(struct kernel *k, const struct cred *cred, struct fdtable 
 int task_start(struct task *t) MUST_CHECK;
 /* The task of the calling host thread, NULL on others. */
 struct task *task_current(void);
+/* A thread of ours that acts for `of`, the calling thread's task or NULL: shares its
+ * memory, its descriptors and its place, has its credentials as they are now. *out is
+ * a reference, set before it runs. -EAGAIN, -ENOMEM. */
+int task_helper_start(struct kernel *k, struct task *of, const struct task_helper *what,
+		      struct task **out) MUST_CHECK;
 /* Kills everything (sandbox end) and waits until every task is gone. */
 void task_kill_all(struct kernel *k);
 
@@ -311,6 +329,8 @@ void group_get(struct thread_group *g);
 void group_put(struct thread_group *g);
 
 /* What a task of another process has, with a reference; NULL when it has left. */
+/* t leaves: is no other thread of its process left? */
+bool task_is_last(struct task *t);
 struct mm *task_mm_get(struct task *t);
 struct fdtable *task_files_get(struct task *t);
 struct fs_context *task_fs_get(struct task *t);

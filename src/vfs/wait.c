@@ -56,6 +56,11 @@ int waiter_wait_killable(struct waiter *w, uint64_t deadline_ns)
 	return wait_for(w, WAITER_KILLED, deadline_ns);
 }
 
+int waiter_wait_woken(struct waiter *w, uint64_t deadline_ns)
+{
+	return wait_for(w, 0, deadline_ns);
+}
+
 static void set_bits(struct waiter *w, unsigned bits)
 {
 	unsigned old = atomic_fetch_or(&w->word, bits);

@@ -66,6 +66,8 @@ void waiter_prepare(struct waiter *w);
 int waiter_wait(struct waiter *w, uint64_t deadline_ns) MUST_CHECK;
 /* Only WAITER_KILLED interrupts (-ERESTARTSYS). */
 int waiter_wait_killable(struct waiter *w, uint64_t deadline_ns) MUST_CHECK;
+/* Nothing interrupts: only for what ends soon by itself. */
+int waiter_wait_woken(struct waiter *w, uint64_t deadline_ns);
 void waiter_wake(struct waiter *w);
 /* The task layer: a signal became deliverable (killed: fatal), or none is. */
 void waiter_interrupt(struct waiter *w, bool killed);

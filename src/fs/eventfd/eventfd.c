@@ -139,6 +139,11 @@ static const struct file_ops eventfd_ops = {
 	.show_fdinfo = eventfd_fdinfo,
 };
 
+bool file_is_eventfd(const struct file *f)
+{
+	return f->ops == &eventfd_ops;
+}
+
 int eventfd_create(uint64_t initial, unsigned flags, const struct cred *cred, struct file **out)
 {
 	struct eventfd *e = pool_alloc(&eventfd_pool);

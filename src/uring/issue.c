@@ -1,0 +1,234 @@
+/*
+ * How a request is carried out.
+ *
+ *	inline     by who submits, without blocking
+ *	  -EAGAIN  its file can be waited for: polled, and tried again when it is ready;
+ *	           ready at once: tried again, a few times
+ *	           else: a worker
+ *	worker     the same for files that can be waited for, so that no worker is held
+ *	           by them; others are issued blocking
+ *
+ * -EAGAIN is the result for descriptors with O_NONBLOCK and requests with RWF_NOWAIT
+ * or MSG_DONTWAIT (REQ_NOWAIT).
+ */
+#include <fcntl.h>
+
+#include "uring/files.h"
+#include "uring/internal.h"
+#include "uring/kbuf.h"
+
+/* A file that says ready, and then would block, is not asked for ever. */
+#define RETRIES 16
+
+/* ---- its file ---- */
+
+static bool assign_fixed(struct req *req)
+{
+	struct rsrc_node *node = files_lookup(req->ring, (uint32_t)req->fd);
+
+	if (!node)
+		return false;
+	req->file_node = node;
+	req->file = node->file;
+	return true;
+}
+
+bool issue_assign_file(struct req *req, struct task *t)
+{
+	if (req->file)
+		return true;
+	if (req->flags & REQ_FIXED_FILE)
+		return assign_fixed(req);
+	req->file = t ? fd_get(t, req->fd) : NULL;
+	if (!req->file)
+		return false;
+	if (file_is_uring(req->file))
+		req->flags |= REQ_INFLIGHT;
+	return true;
+}
+
+/* ---- carrying out ---- */
+
+/* With the credentials that the request names. */
+static int call_issue(struct req *req, struct issue *is)
+{
+	struct task *t = is->task;
+	const struct cred *own;
+	int r;
+
+	if (req->def->needs_file && !issue_assign_file(req, t))
+		return -EBADF;
+	if (likely(!req->cred))
+		return req->def->issue(req, is);
+	own = t->cred;
+	t->cred = req->cred;
+	r = req->def->issue(req, is);
+	t->cred = own;
+	return r;
+}
+
+static void finish(struct req *req, struct issue *is, int r)
+{
+	if (r == ISSUE_DONE)
+		complete_later(req, is);
+	else if (r < 0)
+		complete_failed(req, is, r);
+}
+
+void issue_punt(struct req *req, struct issue *is)
+{
+	atomic_fetch_add_explicit(&uring_stats[URING_STAT_PUNTS], 1, memory_order_relaxed);
+	/* Its file is found now: the worker's time is later. */
+	if (req->def->needs_file && !issue_assign_file(req, is->task)) {
+		complete_failed(req, is, -EBADF);
+		return;
+	}
+	req->flags |= REQ_WAS_ASYNC;
+	list_init(&req->work_link);
+	waiting_add(req, WAIT_WORK);
+	pool_add(req, is->task);
+}
+
+/* It would block. False: to be tried again at once. */
+static bool wait_or_punt(struct req *req, struct issue *is)
+{
+	switch (poll_arm_for_retry(req)) {
+	case POLL_ARMED:
+		return true;
+	case POLL_READY:
+		return false;
+	case POLL_FAILED:
+		break;
+	}
+	kbuf_recycle(req);
+	issue_punt(req, is);
+	return true;
+}
+
+static bool waits_inline(struct req *req, int r)
+{
+	return r == -EAGAIN && !(req->flags & REQ_NOWAIT);
+}
+
+static void issue_inline(struct req *req, struct issue *is)
+{
+	int r;
+
+	for (int i = 0; i < RETRIES; i++) {
+		do
+			r = call_issue(req, is);
+		while (r == ISSUE_AGAIN);
+		if (!waits_inline(req, r)) {
+			finish(req, is, r);
+			return;
+		}
+		kbuf_recycle(req);
+		if (wait_or_punt(req, is))
+			return;
+	}
+	issue_punt(req, is);
+}
+
+void issue_first(struct req *req, struct issue *is)
+{
+	if (drain_defer(req))
+		return;
+	if (unlikely(req->flags & (REQ_FORCE_ASYNC | REQ_FAIL))) {
+		if (req->flags & REQ_FAIL) {
+			req->flags = (req->flags & ~(uint32_t)REQ_HARDLINK) | REQ_LINK;
+			complete_later(req, is);
+			return;
+		}
+		if (req->def->may_punt) {
+			issue_punt(req, is);
+			return;
+		}
+	}
+	issue_inline(req, is);
+}
+
+static bool is_over(const struct req *req, const struct issue *is)
+{
+	return !is->task || READ_ONCE(req->ring->is_dying);
+}
+
+void issue_again(struct req *req, struct issue *is)
+{
+	if (unlikely(is_over(req, is)))
+		complete_failed(req, is, -ECANCELED);
+	else
+		issue_inline(req, is);
+}
+
+void issue_linked(struct req *req, struct issue *is)
+{
+	if (unlikely(is_over(req, is)))
+		complete_failed(req, is, -ECANCELED);
+	else if (req->flags & REQ_FAIL)
+		complete_later(req, is);
+	else if ((req->flags & REQ_FORCE_ASYNC) && req->def->may_punt)
+		issue_punt(req, is);
+	else
+		issue_inline(req, is);
+}
+
+/* ---- on a worker ---- */
+
+/* A worker's request is its own only after it has left the hash. */
+static void worker_finish(struct req *req, struct issue *is, int r)
+{
+	if (r == ISSUE_PENDING)
+		return;
+	waiting_del(req);
+	if (r == -EINTR && (req->flags & REQ_BUFFER_SELECT))
+		kbuf_recycle(req);
+	finish(req, is, r);
+}
+
+static bool can_poll(const struct req *req)
+{
+	return req->file && req->file->ops->poll && (req->def->poll_in || req->def->poll_out);
+}
+
+/* Restart codes mean that it was interrupted: by a cancellation, here. */
+static int no_restart(int r)
+{
+	switch (r) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		return -EINTR;
+	default:
+		return r;
+	}
+}
+
+void issue_on_worker(struct req *req, struct issue *is)
+{
+	bool polls = can_poll(req) && !(req->flags & REQ_NOWAIT);
+	int r;
+
+	is->nonblock = polls;
+	for (int i = 0;; i++) {
+		do
+			r = no_restart(call_issue(req, is));
+		while (r == ISSUE_AGAIN);
+		if (r != -EAGAIN || !polls) {
+			worker_finish(req, is, r);
+			return;
+		}
+		kbuf_recycle(req);
+		switch (poll_arm_for_retry(req)) {
+		case POLL_ARMED:
+			return;
+		case POLL_FAILED:
+			polls = is->nonblock = false;
+			break;
+		case POLL_READY:
+			if (i >= RETRIES)
+				polls = is->nonblock = false;
+			break;
+		}
+	}
+}
