@@ -42,6 +42,8 @@ bool issue_assign_file(struct req *req, struct task *t)
 	req->file = t ? fd_get(t, req->fd) : NULL;
 	if (!req->file)
 		return false;
+	if (atomic_load_explicit(&req->file->flags, memory_order_relaxed) & O_PATH)
+		return false;
 	if (file_is_uring(req->file))
 		req->flags |= REQ_INFLIGHT;
 	return true;

@@ -20,7 +20,7 @@ int poll_add_prep(struct req *req, const struct io_uring_sqe *sqe)
 	if (sqe->buf_index || sqe->off || sqe->addr)
 		return -EINVAL;
 	p->flags = sqe->len;
-	if (p->flags & ~(IORING_POLL_ADD_MULTI | IORING_POLL_ADD_LEVEL))
+	if (p->flags & ~IORING_POLL_ADD_MULTI)
 		return -EINVAL;
 	if ((p->flags & IORING_POLL_ADD_MULTI) && (req->flags & REQ_CQE_SKIP))
 		return -EINVAL;

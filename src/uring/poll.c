@@ -85,7 +85,8 @@ enum poll_armed poll_arm(struct req *req, uint32_t events, uint32_t *mask)
 	p->events = events;
 	state = file_poll(req->file, &p->pt) & wanted(req);
 	*mask = state;
-	if (p->err || (state && !(req->flags & REQ_MULTISHOT))) {
+	/* Without a queue it is ready for ever: told once. */
+	if (p->err || (state && (!(req->flags & REQ_MULTISHOT) || !p->nqueues))) {
 		unqueue(req);
 		return p->err ? POLL_FAILED : POLL_READY;
 	}
