@@ -18,6 +18,8 @@
 #define ACQUIRES(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
 #define TRY_ACQUIRES(...) __attribute__((try_acquire_capability(true, __VA_ARGS__)))
+/* After it clang knows that the lock is held: for locks that go by two names. */
+#define ASSERTS_HELD(x) __attribute__((assert_capability(x)))
 /* For a function whose locking clang cannot follow. */
 #define LOCKS_UNCHECKED __attribute__((no_thread_safety_analysis))
 #else
@@ -25,6 +27,7 @@
 #define ACQUIRES(...)
 #define RELEASES(...)
 #define TRY_ACQUIRES(...)
+#define ASSERTS_HELD(x)
 #define LOCKS_UNCHECKED
 #endif
 
@@ -68,14 +71,14 @@ void rwlock_write_unlock(struct rwlock *l);
 void rwlock_downgrade(struct rwlock *l);
 
 #ifdef NACRE_DEBUG
-void mutex_assert_held(const struct mutex *m);
+void mutex_assert_held(const struct mutex *m) ASSERTS_HELD(m);
 void rwlock_assert_held(const struct rwlock *l); /* read or write */
 void rwlock_assert_write_held(const struct rwlock *l);
 /* Panics when the calling thread holds any lock: at points that may sleep for
  * long, such as a switch to guest code or a wait. */
 void lock_assert_none_held(const char *where);
 #else
-static inline void mutex_assert_held(const struct mutex *m)
+static inline void mutex_assert_held(const struct mutex *m) ASSERTS_HELD(m)
 {
 	(void)m;
 }

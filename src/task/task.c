@@ -116,6 +116,17 @@ const struct cred *task_cred_get(struct task *t)
 	return c;
 }
 
+const struct cred *task_cred_swap(struct task *t, const struct cred *cred)
+{
+	const struct cred *old;
+
+	mutex_lock(&t->cred_lock);
+	old = t->cred;
+	t->cred = cred;
+	mutex_unlock(&t->cred_lock);
+	return old;
+}
+
 uint32_t task_uid(struct task *t)
 {
 	uint32_t uid;

@@ -442,7 +442,9 @@ void signal_deliver(struct task *t);
 uint64_t signal_min_stack(struct kernel *k);
 
 /* ---- credentials, descriptor tables, fs context ---- */
-const struct cred *task_cred_get(struct task *t);          /* reference; any thread */
+const struct cred *task_cred_get(struct task *t); /* reference; any thread */
+/* The caller's task, or helper, has other credentials: no reference changes hands. */
+const struct cred *task_cred_swap(struct task *t, const struct cred *cred) MUST_CHECK;
 uint32_t task_uid(struct task *t);                         /* the real one; any thread */
 void task_cred_set(struct task *t, struct cred *new_cred); /* takes it */
 

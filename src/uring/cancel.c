@@ -59,6 +59,11 @@ struct list *waiting_bucket(struct ring *r, uint64_t user_data)
 }
 _Static_assert(RING_HASH == 1u << (64 - 58), "waiting_bucket() gives the upper bits");
 
+static bool req_is_over_locked(const struct req *req)
+{
+	return req->ring->is_dying || req->is_doomed || atomic_load(&req->ut->ends);
+}
+
 void waiting_add_locked(struct req *req, enum req_wait wait)
 {
 	struct ring *r = req->ring;
@@ -72,7 +77,7 @@ void waiting_add_locked(struct req *req, enum req_wait wait)
 	if (req->flags & REQ_HAS_LTIMEOUT)
 		ltimeout_arm_locked(req);
 	/* Nobody will come to cancel it any more. */
-	if (unlikely(r->is_dying) && wait == WAIT_POLL)
+	if (unlikely(req_is_over_locked(req)) && wait == WAIT_POLL)
 		poll_cancel_locked(req);
 }
 
@@ -136,6 +141,7 @@ static bool matches(const struct req *req, const struct cancel_key *k)
  * What is to be completed here is put on *ended. */
 static int end_locked(struct req *req, struct req ***ended)
 {
+	mutex_assert_held(&req->ring->lock);
 	switch ((enum req_wait)req->wait) {
 	case WAIT_POLL:
 		poll_cancel_locked(req);
@@ -253,6 +259,7 @@ static long sync_until_gone(const struct cancel_key *key, struct issue *is, uint
 	struct ring *r = key->ring;
 	struct waiter *w = &is->task->waiter;
 	struct waitq_entry e;
+	bool worked;
 	int err;
 
 	waitq_entry_init(&e, w, EV_IN);
@@ -262,7 +269,8 @@ static long sync_until_gone(const struct cancel_key *key, struct issue *is, uint
 		err = cancel_matching(key, is);
 		if (err != -EALREADY)
 			break;
-		if (work_run_local(r, is, UINT32_MAX) | work_run(is->ut, is))
+		worked = work_run_local(r, is, UINT32_MAX);
+		if (work_run(is->ut, is) || worked)
 			continue;
 		token_give(&r->token);
 		err = waiter_wait(w, deadline_ns);

@@ -129,6 +129,7 @@ static void drop_cqe(struct ring *r)
 }
 
 static void backlog_add(struct ring *r, const struct io_uring_cqe *cqe, const uint64_t *big)
+	REQUIRES(r->lock)
 {
 	struct backlog_cqe *b = NULL;
 
@@ -152,9 +153,8 @@ static void backlog_add(struct ring *r, const struct io_uring_cqe *cqe, const ui
 	list_push_back(&r->backlog, &b->link);
 }
 
-static void backlog_free(struct ring *r, struct backlog_cqe *b)
+static void backlog_free(struct backlog_cqe *b)
 {
-	(void)r;
 	list_del(&b->link);
 	free(b);
 	atomic_fetch_sub(&nbacklog_all, 1);
@@ -172,7 +172,7 @@ void complete_flush_backlog(struct ring *r)
 
 		if (!put_cqe(r, &b->cqe, b->has_big ? b->big : NULL))
 			break;
-		backlog_free(r, b);
+		backlog_free(b);
 		moved = true;
 	}
 	if (list_empty(&r->backlog)) {
@@ -189,12 +189,13 @@ void complete_flush_backlog(struct ring *r)
 void complete_free_backlog(struct ring *r)
 {
 	while (!list_empty(&r->backlog))
-		backlog_free(r, list_first(&r->backlog, struct backlog_cqe, link));
+		backlog_free(list_first(&r->backlog, struct backlog_cqe, link));
 }
 
 /* ---- posting ---- */
 
 static void post_locked(struct ring *r, const struct io_uring_cqe *cqe, const uint64_t *big)
+	REQUIRES(r->lock)
 {
 	count(URING_STAT_CQES, 1);
 	if (!list_empty(&r->backlog) || !put_cqe(r, cqe, big))
@@ -205,6 +206,7 @@ static void post_req_locked(struct req *req)
 {
 	const struct io_uring_cqe cqe = { req->user_data, req->res, req->cflags };
 
+	mutex_assert_held(&req->ring->lock);
 	if (req->flags & REQ_CQE_SKIP)
 		return;
 	post_locked(req->ring, &cqe, req->flags & REQ_BIG_CQE ? req->big : NULL);
@@ -365,14 +367,16 @@ static void free_all(struct req *req)
 
 /* Posts the list, which grows by what ends with it. */
 static void post_list_locked(struct ring *r, struct req *list, struct req **tail,
-			     struct list *ready)
+			     struct list *ready) REQUIRES(r->lock)
 {
 	for (struct req *req = list; req; req = req->link_done) {
 		post_req_locked(req);
 		r->ncompleted++;
 		if (req->flags & (REQ_LINKS | REQ_HAS_LTIMEOUT)) {
-			struct req *next = link_next_locked(req, &tail);
+			struct req *next;
 
+			mutex_assert_held(&req->ring->lock);
+			next = link_next_locked(req, &tail);
 			if (next)
 				list_push_back(ready, &next->work_link);
 		}

@@ -242,6 +242,10 @@ void issue_again(struct req *req, struct issue *is);
 void issue_linked(struct req *req, struct issue *is);
 /* Issues on a worker, blocking. */
 void issue_on_worker(struct req *req, struct issue *is);
+/* One try: ISSUE_* or an error, with the request's file and credentials. */
+int issue_try(struct req *req, struct issue *is);
+/* It goes on later, with the rights of now. */
+void issue_keep_cred(struct req *req, const struct issue *is);
 /* Hands it to a worker. */
 void issue_punt(struct req *req, struct issue *is);
 /* The file that the entry names, in req->file. False: there is none. */
@@ -276,7 +280,7 @@ void req_recycle(struct req *req);
 
 /* req is done: what is chained to it and may go on, or NULL. What fails with it, and
  * its linked timeout, is put on *ended, by link_done. */
-struct req *link_next_locked(struct req *req, struct req ***ended) REQUIRES(req->ring->lock);
+struct req *link_next_locked(struct req *req, struct req ***ended);
 
 /* ---- drain.c ---- */
 
@@ -290,11 +294,11 @@ bool drain_cancel(struct ring *r, struct uring_task *ut);
 /* ---- what waits (cancel.c) ---- */
 
 /* Into and out of what can be found for cancellation. Arms the linked timeout. */
-void waiting_add_locked(struct req *req, enum req_wait wait) REQUIRES(req->ring->lock);
+void waiting_add_locked(struct req *req, enum req_wait wait);
 void waiting_add(struct req *req, enum req_wait wait);
-void waiting_del_locked(struct req *req) REQUIRES(req->ring->lock);
+void waiting_del_locked(struct req *req);
 void waiting_del(struct req *req);
-void waiting_rename_locked(struct req *req, uint64_t user_data) REQUIRES(req->ring->lock);
+void waiting_rename_locked(struct req *req, uint64_t user_data);
 struct list *waiting_bucket(struct ring *r, uint64_t user_data);
 
 /* ---- poll.c ---- */
@@ -307,7 +311,7 @@ enum poll_armed poll_arm(struct req *req, uint32_t events, uint32_t *mask);
 /* Waits until a would-be-blocking operation may go on. */
 enum poll_armed poll_arm_for_retry(struct req *req);
 /* Has it end with -ECANCELED. => ring.lock, and it waits WAIT_POLL */
-void poll_cancel_locked(struct req *req) REQUIRES(req->ring->lock);
+void poll_cancel_locked(struct req *req);
 /* For what waits for other things in the same way: begin makes the caller the owner;
  * queue_on queues it, then waiting_add(WAIT_POLL); let_go ends the ownership unless
  * something came since *seen was read with poll_refs() (then *seen is new: look
@@ -326,9 +330,9 @@ void poll_unhook(struct req *req);
 /* ---- timeout.c ---- */
 
 /* The linked timeout behind req starts, if there is one. */
-void ltimeout_arm_locked(struct req *req) REQUIRES(req->ring->lock);
+void ltimeout_arm_locked(struct req *req);
 /* Takes a timer's request out: true, and it is the caller's to complete. */
-bool timeout_take_locked(struct req *req) REQUIRES(req->ring->lock);
+bool timeout_take_locked(struct req *req);
 /* Completions came: timeouts that count them. => ring.lock */
 void timeouts_count_locked(struct ring *r, struct req ***ended) REQUIRES(r->lock);
 uint64_t uring_now(int clock);

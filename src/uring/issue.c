@@ -51,8 +51,13 @@ bool issue_assign_file(struct req *req, struct task *t)
 
 /* ---- carrying out ---- */
 
-/* With the credentials that the request names. */
-static int call_issue(struct req *req, struct issue *is)
+void issue_keep_cred(struct req *req, const struct issue *is)
+{
+	if (!req->cred && is->task)
+		req->cred = cred_get(is->task->cred);
+}
+
+int issue_try(struct req *req, struct issue *is)
 {
 	struct task *t = is->task;
 	const struct cred *own;
@@ -62,10 +67,9 @@ static int call_issue(struct req *req, struct issue *is)
 		return -EBADF;
 	if (likely(!req->cred))
 		return req->def->issue(req, is);
-	own = t->cred;
-	t->cred = req->cred;
+	own = task_cred_swap(t, req->cred);
 	r = req->def->issue(req, is);
-	t->cred = own;
+	(void)!task_cred_swap(t, own);
 	return r;
 }
 
@@ -86,14 +90,14 @@ void issue_punt(struct req *req, struct issue *is)
 		return;
 	}
 	req->flags |= REQ_WAS_ASYNC;
-	list_init(&req->work_link);
-	waiting_add(req, WAIT_WORK);
+	issue_keep_cred(req, is);
 	pool_add(req, is->task);
 }
 
 /* It would block. False: to be tried again at once. */
 static bool wait_or_punt(struct req *req, struct issue *is)
 {
+	issue_keep_cred(req, is);
 	switch (poll_arm_for_retry(req)) {
 	case POLL_ARMED:
 		return true;
@@ -118,7 +122,7 @@ static void issue_inline(struct req *req, struct issue *is)
 
 	for (int i = 0; i < RETRIES; i++) {
 		do
-			r = call_issue(req, is);
+			r = issue_try(req, is);
 		while (r == ISSUE_AGAIN);
 		if (!waits_inline(req, r)) {
 			finish(req, is, r);
@@ -151,7 +155,7 @@ void issue_first(struct req *req, struct issue *is)
 
 static bool is_over(const struct req *req, const struct issue *is)
 {
-	return !is->task || READ_ONCE(req->ring->is_dying);
+	return !is->task || READ_ONCE(req->ring->is_dying) || atomic_load(&req->ut->ends);
 }
 
 void issue_again(struct req *req, struct issue *is)
@@ -214,7 +218,7 @@ void issue_on_worker(struct req *req, struct issue *is)
 	is->nonblock = polls;
 	for (int i = 0;; i++) {
 		do
-			r = no_restart(call_issue(req, is));
+			r = no_restart(issue_try(req, is));
 		while (r == ISSUE_AGAIN);
 		if (r != -EAGAIN || !polls) {
 			worker_finish(req, is, r);

@@ -26,6 +26,7 @@ static void disarm(struct req *req, struct req ***ended)
 	req->link = lt->link;
 	lt->link = NULL;
 	lt->timeout.head = NULL;
+	mutex_assert_held(&lt->ring->lock);
 	if (lt->wait == WAIT_TIMER && !timeout_take_locked(lt))
 		return; /* it fires at this moment, and finds nobody to cancel */
 	req_set_fail(lt);

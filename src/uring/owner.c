@@ -9,6 +9,10 @@
 
 static POOL_DEFINE(uring_task_pool, struct uring_task);
 
+/* Work may bring new work (links; polls of what completions wake). What is left after
+ * so many rounds is the helper's, so that a call ends. */
+#define EXIT_ROUNDS 16
+
 /* ---- life ---- */
 
 int owner_create(struct task *t, struct uring_task **out)
@@ -202,6 +206,14 @@ static void tell_local(struct uring_task *ut)
 	}
 }
 
+/* The task may have given up rights since the helper was made. */
+static void act_as_task(struct uring_task *ut, struct task *h)
+{
+	const struct cred *cred = task_cred_get(ut->task);
+
+	cred_put(task_cred_swap(h, cred));
+}
+
 static void helper_main(struct task *h, void *arg)
 {
 	struct uring_task *ut = arg;
@@ -213,6 +225,7 @@ static void helper_main(struct task *h, void *arg)
 	while (!ends) {
 		waiter_prepare(&h->waiter);
 		tell_local(ut);
+		act_as_task(ut, h);
 		if (work_run(ut, &is))
 			continue;
 		mutex_lock(&ut->work_lock);
@@ -264,21 +277,22 @@ void owner_enter(struct uring_task *ut)
 
 void owner_exit(struct uring_task *ut, struct issue *is)
 {
-	bool left;
+	bool stays = true;
 
 	if (ut->is_sqpoll)
 		return;
-	if (atomic_load(&ut->nwaiting))
-		helper_start(ut, is->task);
-	do {
+	for (int i = 0; stays; i++) {
 		work_run(ut, is);
+		if (atomic_load(&ut->nwaiting) || i == EXIT_ROUNDS)
+			helper_start(ut, is->task);
 		mutex_lock(&ut->work_lock);
-		left = !list_empty(&ut->work);
-		ut->is_present = left;
-		if (!left && ut->worker && !list_empty(&ut->local_rings))
+		stays = !list_empty(&ut->work) && i < EXIT_ROUNDS;
+		ut->is_present = stays;
+		if (!stays && ut->worker &&
+		    !(list_empty(&ut->local_rings) && list_empty(&ut->work)))
 			waiter_wake(ut->worker);
 		mutex_unlock(&ut->work_lock);
-	} while (left);
+	}
 }
 
 /* ---- leaving ---- */
@@ -316,18 +330,19 @@ static void wait_until(struct uring_task *ut, struct issue *is, bool (*done)(str
 {
 	struct waiter *w = &is->task->waiter;
 	struct waitq_entry e;
+	bool worked;
 
 	waitq_entry_init(&e, w, EV_IN);
 	waitq_add(&ut->idle, &e);
 	for (;;) {
 		waiter_prepare(w);
 		local_to_work(ut);
-		if (work_run(ut, is))
-			continue;
+		worked = work_run(ut, is);
 		if (done(ut))
 			break;
 		/* A kill that is pending already must not end this wait. */
-		(void)waiter_wait_woken(w, PARK_FOREVER);
+		if (!worked)
+			(void)waiter_wait_woken(w, PARK_FOREVER);
 	}
 	waitq_remove(&ut->idle, &e);
 }
@@ -396,6 +411,7 @@ void uring_leave(struct task *t, bool is_exec)
 	issue_init(&is, t, ut);
 	owner_enter(ut);
 	forget_ring_fds(ut);
+	atomic_store(&ut->ends, is_exec);
 	cancel_of_task(ut, is_exec, &is);
 	pool_end(ut);
 	if (is_exec)

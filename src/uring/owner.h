@@ -63,6 +63,7 @@ struct uring_task {
 
 	struct file *ring_fds[RING_FDS_MAX]; /* [o] references */
 	bool is_sqpoll;                      /* [I] */
+	atomic_bool ends;                    /* [a] everything is cancelled, what comes later too */
 };
 
 /* t's own, made at the first use. -ENOMEM. t is the calling thread's. */
@@ -89,14 +90,12 @@ bool work_is_pending(struct uring_task *ut);
 /* ---- pool.c ---- */
 
 void pool_init(struct uring_task *ut);
-/* Queues a request, which waits WAIT_WORK already; of: who asks, for new threads. */
+/* Queues a request: it waits, WAIT_WORK. of: who asks, for new threads. */
 void pool_add(struct req *req, struct task *of);
 enum pool_cancelled { POOL_NOT_THERE, POOL_WAS_QUEUED, POOL_IS_RUNNING };
 /* Takes it out of the queue, or has its worker give up. => ring.lock */
 enum pool_cancelled pool_cancel_locked(struct req *req);
 /* Tells workers to leave when they are done, and interrupts them. */
 void pool_end(struct uring_task *ut);
-/* Requests that nobody will carry out are cancelled. */
-void pool_give_up(struct list *lost);
 /* Sets the most workers of each class (0: leaves it), and returns what it was. */
 void pool_set_max(struct uring_task *ut, uint32_t max[POOL_CLASSES]);

@@ -182,7 +182,7 @@ static bool retry_sees(struct req *req, struct issue *is)
 		return true;
 	}
 	do
-		r = req->def->issue(req, is);
+		r = issue_try(req, is);
 	while (r == ISSUE_AGAIN);
 	if (r == ISSUE_PENDING || r == -EAGAIN)
 		return false;
@@ -249,25 +249,32 @@ static struct req *find_poll_locked(struct ring *r, uint64_t user_data)
 	return NULL;
 }
 
+/* Cancels it, or makes the caller its owner. */
+static int poll_change_locked(struct req *req, const struct op_poll *p)
+{
+	unsigned none = 0;
+
+	mutex_assert_held(&req->ring->lock);
+	if (!(p->flags & (IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA)))
+		poll_cancel_locked(req);
+	else if (!atomic_compare_exchange_strong(&req->poll.refs, &none, 1))
+		return -EALREADY;
+	else if (p->flags & IORING_POLL_UPDATE_USER_DATA)
+		waiting_rename_locked(req, p->new_user_data);
+	return 0;
+}
+
 int poll_change(struct req *by, struct issue *is)
 {
 	const struct op_poll *p = &by->padd;
 	struct ring *r = by->ring;
-	unsigned none = 0;
 	struct req *req;
-	int err = 0;
+	int err;
 
 	(void)is;
 	mutex_lock(&r->lock);
 	req = find_poll_locked(r, p->old_user_data);
-	if (!req)
-		err = -ENOENT;
-	else if (!(p->flags & (IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA)))
-		poll_cancel_locked(req);
-	else if (!atomic_compare_exchange_strong(&req->poll.refs, &none, 1))
-		err = -EALREADY;
-	else if (p->flags & IORING_POLL_UPDATE_USER_DATA)
-		waiting_rename_locked(req, p->new_user_data);
+	err = req ? poll_change_locked(req, p) : -ENOENT;
 	mutex_unlock(&r->lock);
 	if (err == 0 && (p->flags & (IORING_POLL_UPDATE_EVENTS | IORING_POLL_UPDATE_USER_DATA)))
 		requeue(req, p->flags & IORING_POLL_UPDATE_EVENTS ? p->events & EV_ALL

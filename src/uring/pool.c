@@ -232,6 +232,27 @@ static void fail_one(struct req *req, struct issue *is)
 	complete_failed(req, is, -ECANCELED);
 }
 
+/* Requests that nobody will carry out. */
+static void give_up(struct uring_task *ut, struct list *lost)
+{
+	struct req *req;
+
+	/* A cancellation may take one of them off the list as well. */
+	for (;;) {
+		req = NULL;
+		mutex_lock(&ut->pool_lock);
+		if (!list_empty(lost)) {
+			req = list_first(lost, struct req, work_link);
+			list_del(&req->work_link);
+		}
+		mutex_unlock(&ut->pool_lock);
+		if (!req)
+			return;
+		waiting_del(req);
+		work_add(req, fail_one);
+	}
+}
+
 /* No thread can be had: what nobody will ever take is given up. */
 static void start_failed(struct uring_task *ut, enum pool_class cls)
 {
@@ -241,20 +262,7 @@ static void start_failed(struct uring_task *ut, enum pool_class cls)
 	if (--ut->pool[cls].nworkers == 0)
 		list_splice_back(&lost, &ut->pool[cls].queue);
 	mutex_unlock(&ut->pool_lock);
-	pool_give_up(&lost);
-}
-
-void pool_give_up(struct list *lost)
-{
-	while (!list_empty(lost)) {
-		struct req *req = list_first(lost, struct req, work_link);
-
-		list_del(&req->work_link);
-		mutex_lock(&req->ring->lock);
-		waiting_del_locked(req);
-		mutex_unlock(&req->ring->lock);
-		work_add(req, fail_one);
-	}
+	give_up(ut, &lost);
 }
 
 void pool_add(struct req *req, struct task *of)
@@ -265,8 +273,10 @@ void pool_add(struct req *req, struct task *of)
 	struct list lost = LIST_INIT(lost);
 	bool starts = false;
 
+	mutex_lock(&req->ring->lock);
+	waiting_add_locked(req, WAIT_WORK);
 	mutex_lock(&ut->pool_lock);
-	if (ut->pool_ends || !of) {
+	if (ut->pool_ends || !of || req->ring->is_dying || req->is_doomed) {
 		list_push_back(&lost, &req->work_link);
 	} else {
 		list_push_back(&q->queue, &req->work_link);
@@ -274,7 +284,8 @@ void pool_add(struct req *req, struct task *of)
 		q->nworkers += starts;
 	}
 	mutex_unlock(&ut->pool_lock);
-	pool_give_up(&lost);
+	mutex_unlock(&req->ring->lock);
+	give_up(ut, &lost);
 	if (starts && worker_start(ut, cls, of) < 0)
 		start_failed(ut, cls);
 }
@@ -287,16 +298,18 @@ enum pool_cancelled pool_cancel_locked(struct req *req)
 	enum pool_cancelled r = POOL_NOT_THERE;
 
 	mutex_lock(&ut->pool_lock);
-	list_for_each(w, &ut->busy, struct worker, link) {
-		if (w->req != req)
-			continue;
-		waiter_interrupt(&w->task->waiter, true);
-		r = POOL_IS_RUNNING;
-		break;
-	}
-	if (r == POOL_NOT_THERE && !list_empty(&req->work_link)) {
+	/* First the queue: a worker that has had it before may still say so. */
+	if (!list_empty(&req->work_link)) {
 		list_del(&req->work_link);
 		r = POOL_WAS_QUEUED;
+	} else {
+		list_for_each(w, &ut->busy, struct worker, link) {
+			if (w->req != req)
+				continue;
+			waiter_interrupt(&w->task->waiter, true);
+			r = POOL_IS_RUNNING;
+			break;
+		}
 	}
 	mutex_unlock(&ut->pool_lock);
 	return r;
@@ -316,7 +329,7 @@ void pool_end(struct uring_task *ut)
 	list_for_each(w, &ut->busy, struct worker, link)
 		waiter_interrupt(&w->task->waiter, true);
 	mutex_unlock(&ut->pool_lock);
-	pool_give_up(&lost);
+	give_up(ut, &lost);
 }
 
 void pool_set_max(struct uring_task *ut, uint32_t max[POOL_CLASSES])

@@ -10,11 +10,9 @@
 
 struct region {
 	struct sharedbuf buf;
-	struct memfile *mf;  /* our own: where its range lies */
-	uint64_t offset;     /* in mf */
-	struct mm_pin *pin;  /* the guest's */
-	uint32_t charged;    /* pages counted against a user's limit */
-	uint32_t charged_to; /* uid */
+	struct memfile *mf; /* our own: where its range lies */
+	uint64_t offset;    /* in mf */
+	struct mm_pin *pin; /* the guest's */
 };
 
 /* size is rounded up to pages; reads as zeros, all of it is there. -ENOMEM. */

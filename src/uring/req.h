@@ -193,6 +193,7 @@ struct req {
 	struct list hash_link;       /* [l] */
 	struct list work_link;       /* [work], [pool] or the drain list [l] */
 	void (*work)(struct req *req, struct issue *is); /* [work] what to go on with */
+	bool is_doomed;      /* [l] its time is over: cancelled where it would wait */
 	uint32_t cancel_seq; /* [l] the last cancellation that has seen it */
 	void *data;          /* [s] from malloc; op_def.cleanup frees */
 	struct req_poll poll;

@@ -120,7 +120,8 @@ static bool shall_end(struct sqpoll *sq)
 	bool ends;
 
 	mutex_lock(&sqpolls_lock);
-	ends = sq->ends || list_empty(&sq->rings);
+	sq->ends |= list_empty(&sq->rings); /* none can be attached any more */
+	ends = sq->ends;
 	mutex_unlock(&sqpolls_lock);
 	return ends;
 }
@@ -258,12 +259,14 @@ int sqpoll_setup(struct task *t, struct ring *r, const struct io_uring_params *p
 		return err;
 	r->sqpoll_cred = cred_get(t->cred);
 	mutex_lock(&sqpolls_lock);
+	if (r->sqpoll->ends) {
+		mutex_unlock(&sqpolls_lock);
+		return -ENXIO;
+	}
 	r->sqpoll->idle_ns = MAX(r->sqpoll->idle_ns, idle ? idle : IDLE_DEFAULT_NS);
 	list_push_back(&r->sqpoll->rings, &r->sqpoll_link);
 	mutex_unlock(&sqpolls_lock);
-	if (attached)
-		return sqpoll_is_gone(r) ? -ENXIO : 0;
-	return thread_start(r->sqpoll, t);
+	return attached ? 0 : thread_start(r->sqpoll, t);
 }
 
 void sqpoll_remove(struct ring *r)
@@ -290,7 +293,12 @@ void sqpoll_free(struct ring *r)
 
 bool sqpoll_is_gone(const struct ring *r)
 {
-	return !READ_ONCE(r->sqpoll->thread) || READ_ONCE(r->sqpoll->ends);
+	bool gone;
+
+	mutex_lock(&sqpolls_lock);
+	gone = !r->sqpoll->thread || r->sqpoll->ends;
+	mutex_unlock(&sqpolls_lock);
+	return gone;
 }
 
 void sqpoll_wake(struct ring *r)
@@ -341,6 +349,16 @@ static struct sqpoll *tell_one(struct thread_group *g)
 	return found;
 }
 
+static bool thread_is_gone(struct sqpoll *sq)
+{
+	bool gone;
+
+	mutex_lock(&sqpolls_lock);
+	gone = !sq->thread;
+	mutex_unlock(&sqpolls_lock);
+	return gone;
+}
+
 static void wait_gone(struct sqpoll *sq)
 {
 	struct waitq_entry e;
@@ -351,7 +369,7 @@ static void wait_gone(struct sqpoll *sq)
 	waitq_add(&sq->waitq, &e);
 	for (;;) {
 		waiter_prepare(&w);
-		if (!READ_ONCE(sq->thread))
+		if (thread_is_gone(sq))
 			break;
 		(void)waiter_wait_woken(&w, PARK_FOREVER);
 	}

@@ -70,6 +70,18 @@ int uring_timespec(struct task *t, gva_t user, uint64_t *ns)
 
 /* ---- firing ---- */
 
+static int start_locked(struct req *req)
+{
+	int err = -ECANCELED;
+
+	mutex_assert_held(&req->ring->lock);
+	if (!req->ring->is_dying && !atomic_load(&req->ut->ends))
+		err = ktimer_arm(&req->timeout.timer, req->timeout.deadline_ns);
+	if (err == 0)
+		waiting_add_locked(req, WAIT_TIMER);
+	return err;
+}
+
 static void timeout_done(struct req *req, struct issue *is)
 {
 	struct op_timeout *to = &req->timeout;
@@ -80,10 +92,7 @@ static void timeout_done(struct req *req, struct issue *is)
 	    complete_post_more(req, is, -ETIME, 0)) {
 		mutex_lock(&r->lock);
 		to->deadline_ns = sat_add(to->deadline_ns, to->period_ns);
-		err = r->is_dying ? -ECANCELED : ktimer_arm(&to->timer, to->deadline_ns);
-		if (err == 0) {
-			waiting_add_locked(req, WAIT_TIMER);
-		}
+		err = start_locked(req);
 		mutex_unlock(&r->lock);
 		if (err < 0)
 			complete_failed(req, is, err);
@@ -133,12 +142,9 @@ int timeout_start(struct req *req)
 	to->has_target = to->count && !(to->flags & IORING_TIMEOUT_MULTISHOT);
 	if (to->has_target)
 		to->target = r->cq_tail - atomic_load(&r->cq_timeouts) + to->count;
-	err = r->is_dying ? -ECANCELED : ktimer_arm(&to->timer, to->deadline_ns);
-	if (err == 0) {
-		waiting_add_locked(req, WAIT_TIMER);
-		if (to->has_target)
-			list_push_back(&r->timeouts, &to->link);
-	}
+	err = start_locked(req);
+	if (err == 0 && to->has_target)
+		list_push_back(&r->timeouts, &to->link);
 	mutex_unlock(&r->lock);
 	return err;
 }
@@ -197,6 +203,7 @@ static void ltimeout_fires(struct ktimer *timer)
 	if (head) {
 		lt->timeout.head_data = head->user_data;
 		head->link = lt->link;
+		head->is_doomed = true;
 		lt->link = NULL;
 		head->flags &= ~(uint32_t)REQ_HAS_LTIMEOUT;
 		lt->timeout.head = NULL;
