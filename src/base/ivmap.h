@@ -105,9 +105,9 @@ struct ivnode *ivmap_walk(const struct ivmap *m, uint64_t *pos, uint64_t end);
 #define ivmap_for_each_safe(it, tmp, m)                                                 \
 	for (struct ivnode *it = ivmap_first(m), *tmp = it ? ivmap_next(it) : NULL; it; \
 	     it = tmp, tmp = it ? ivmap_next(it) : NULL)
-/* The segments that intersect [start, end); end is evaluated at each step. */
-#define ivmap_for_each_in(it, m, start, end)                                           \
-	for (struct ivnode *it = ivmap_lower_bound(m, start); it && it->start < (end); \
+/* The segments that intersect [from, to); `to` is evaluated at each step. */
+#define ivmap_for_each_in(it, m, from, to)                                           \
+	for (struct ivnode *it = ivmap_lower_bound(m, from); it && it->start < (to); \
 	     it = ivmap_next(it))
 
 /* ---- room ---- */

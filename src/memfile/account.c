@@ -74,6 +74,25 @@ uint64_t memfile_resident(const struct memfile *mf, uint64_t offset, uint64_t si
 	return sum;
 }
 
+void memfile_residency(struct memfile *mf, uint64_t offset, uint64_t size, unsigned own,
+		       struct memfile_residency *out)
+{
+	uint64_t end = offset + size, stop;
+
+	*out = (struct memfile_residency){ 0 };
+	for (; offset < end; offset = stop) {
+		unsigned refs = memfile_refs(mf, offset, &stop), users;
+		uint64_t n;
+
+		stop = MIN(stop, end);
+		n = memfile_resident(mf, offset, stop - offset);
+		users = refs > own ? refs - own + 1 : 1;
+		out->resident += n;
+		out->proportional += n / users;
+		out->shared += users > 1 ? n : 0;
+	}
+}
+
 void memfile_incore(const struct memfile *mf, uint64_t offset, uint64_t size, unsigned char *vec)
 {
 	while (size) {

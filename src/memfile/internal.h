@@ -48,6 +48,9 @@ struct memfile {
 /* How much below the limit eviction begins, and how far it goes. */
 #define RELIEF_FRACTION 32u
 
+/* The references of the live range at offset, and where it ends. */
+unsigned memfile_refs(struct memfile *mf, uint64_t offset, uint64_t *end);
+
 /* More was handed out. */
 void pressure_note(struct memfile *mf);
 void pressure_fini(struct memfile *mf);

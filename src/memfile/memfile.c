@@ -516,6 +516,20 @@ bool memfile_is_exclusive(struct memfile *mf, uint64_t offset, uint64_t size)
 	return yes;
 }
 
+unsigned memfile_refs(struct memfile *mf, uint64_t offset, uint64_t *end)
+{
+	const struct range *r;
+	unsigned refs;
+
+	mutex_lock(&mf->lock);
+	r = ranges_at(&mf->ranges, offset);
+	ASSERT(r && r->refs > 0);
+	refs = r->refs;
+	*end = r->node.end;
+	mutex_unlock(&mf->lock);
+	return refs;
+}
+
 int memfile_commit(struct memfile *mf, uint64_t offset, uint64_t size)
 {
 	int err = host_madvise(memfile_addr(mf, offset), size, MADV_POPULATE_WRITE);

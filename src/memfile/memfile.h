@@ -91,6 +91,14 @@ size_t memfile_write(const struct memfile *mf, uint64_t to, const void *src, siz
 bool memfile_copy(const struct memfile *mf, uint64_t to, uint64_t from, uint64_t size) MUST_CHECK;
 /* Bytes of a live range that hold memory, as the host knows it. */
 uint64_t memfile_resident(const struct memfile *mf, uint64_t offset, uint64_t size);
+/* The same by who shares it: bytes with more than `own` references, and the sum of
+ * each byte's share among them. own: what one user holds (a private page: 1; one of an
+ * object that holds a reference itself: 2). */
+struct memfile_residency {
+	uint64_t resident, shared, proportional;
+};
+void memfile_residency(struct memfile *mf, uint64_t offset, uint64_t size, unsigned own,
+		       struct memfile_residency *out);
 /* One byte a page, bit 0: it holds memory (as mincore(2)). */
 void memfile_incore(const struct memfile *mf, uint64_t offset, uint64_t size, unsigned char *vec);
 

@@ -56,17 +56,6 @@
 #define PMA_COUNT_MAX 64000u
 #define NO_LIMIT UINT64_MAX
 
-enum vma_flag {
-	VMA_SHARED = 1,
-	VMA_GROWSDOWN = 2,
-	VMA_NORESERVE = 4,
-	VMA_DONTFORK = 8,
-	VMA_WIPEONFORK = 16,
-	VMA_DONTDUMP = 32,
-	VMA_SEALED = 64,   /* mseal(2) */
-	VMA_PROGRAM = 128, /* a program's or library's segment */
-};
-
 /* What the guest asked for. [m] all of it */
 struct vma {
 	struct ivnode node;

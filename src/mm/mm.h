@@ -117,19 +117,40 @@ struct mm_usage {
 	uint64_t vsize, rss, rss_file, rss_shared, data, stack, text, locked, peak_vsize, peak_rss;
 };
 void mm_get_usage(struct mm *mm, struct mm_usage *out);
+void mm_reset_peak(struct mm *mm); /* of resident memory */
+
+/* What a mapping was asked to be, beside its protection. */
+enum vma_flag {
+	VMA_SHARED = 1,
+	VMA_GROWSDOWN = 2,
+	VMA_NORESERVE = 4,
+	VMA_DONTFORK = 8,
+	VMA_WIPEONFORK = 16,
+	VMA_DONTDUMP = 32,
+	VMA_SEALED = 64,   /* mseal(2) */
+	VMA_PROGRAM = 128, /* a program's or library's segment */
+};
 
 /* One vma, for /proc/[pid]/maps and smaps. */
 struct mm_vma_info {
 	gva_t start, end;
-	int prot;
-	bool shared, grows_down, locked;
+	int prot, max_prot;
+	unsigned flags; /* VMA_* */
+	enum mlock_mode lock;
+	bool is_anonymous;
 	fileoff_t offset;
 	uint64_t dev, ino;
-	uint64_t rss, anon, swap;
+	/* Bytes that are there; of them: this process's share, those that others have
+	 * too, those that are not a file's, those of a file on the host. */
+	uint64_t rss, pss, shared, anon, host_file;
 	char name[4096 + 16];
 };
 /* Fills info with the first vma that ends after addr; false: none. */
 bool mm_next_vma(struct mm *mm, gva_t addr, struct mm_vma_info *info);
+/* The same without counting what is there. */
+bool mm_next_mapping(struct mm *mm, gva_t addr, struct mm_vma_info *info);
+/* One word a page from addr on as in /proc/[pid]/pagemap, with no page numbers. */
+void mm_pagemap(struct mm *mm, gva_t addr, size_t count, uint64_t *words);
 
 /* ---- shared memory objects ---- */
 

@@ -35,6 +35,19 @@ static void fill_new(struct batch *b, struct vma *v, int old_prot)
 		fill_eagerly(b, v, v->node.start, v->node.end, FILL_GROWS);
 }
 
+/* Locked private pages become writable: stores to them would copy, which a lock is to
+ * spare the guest. */
+static void copy_locked(struct batch *b, struct vma *v, int old_prot)
+{
+	int err;
+
+	if (v->lock != MLOCK_MODE_EAGER || (v->flags & VMA_SHARED) || (old_prot & MAP_W) ||
+	    !(v->prot & MAP_W))
+		return;
+	err = fill(b, v, v->node.start, v->node.end, MAP_W, 0);
+	(void)err; /* a store will meet it again */
+}
+
 /* v is cut to the range. */
 static int protect_vma(struct batch *b, struct vma *v, int prot)
 {
@@ -51,6 +64,7 @@ static int protect_vma(struct batch *b, struct vma *v, int prot)
 		return err;
 	vma_set_prot(mm, v, prot);
 	protect_pmas(b, v, v->node.start, v->node.end);
+	copy_locked(b, v, old);
 	fill_new(b, v, old);
 	return 0;
 }

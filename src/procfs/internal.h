@@ -60,6 +60,15 @@ extern const struct pentry proc_cwd_link, proc_root_link, proc_exe_link; /* link
 
 /* The namespaces' inodes: once, before the first lookup. */
 int procfs_ns_init(void) MUST_CHECK;
+/* memory.c: what /proc/[pid] shows of an address space. */
+void proc_show_maps(const struct subject *s, struct text *t);
+void proc_show_smaps(const struct subject *s, struct text *t);
+void proc_show_rollup(const struct subject *s, struct text *t);
+ssize_t proc_pagemap(const struct subject *s, struct uio *u, uint64_t off);
+ssize_t proc_clear_refs(const struct subject *s, const char *buf, size_t size);
+ssize_t proc_mem_read(const struct subject *s, struct uio *u, uint64_t off);
+ssize_t proc_mem_write(const struct subject *s, struct uio *u, uint64_t off);
+
 /* Makes the inode of an entry. */
 int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s,
 		 struct inode **out) MUST_CHECK;

@@ -297,137 +297,6 @@ static void show_status(const struct subject *s, struct text *t)
 	cred_put(c);
 }
 
-/* ---- memory ---- */
-
-static void maps_line(const struct mm_vma_info *v, struct text *t)
-{
-	int n = 0;
-	size_t before = t->size;
-
-	text_add(t, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu", (unsigned long long)v->start,
-		 (unsigned long long)v->end, v->prot & MAP_R ? 'r' : '-',
-		 v->prot & MAP_W ? 'w' : '-', v->prot & MAP_X ? 'x' : '-', v->shared ? 's' : 'p',
-		 (unsigned long long)v->offset, (unsigned)(v->dev >> 8) & 0xfff,
-		 (unsigned)v->dev & 0xff, (unsigned long long)v->ino);
-	n = (int)(t->size - before);
-	if (v->name[0])
-		text_add(t, "%*s%s", n < 73 ? 73 - n : 1, "", v->name);
-	text_add(t, "\n");
-}
-
-/* What is in memory. Which pages are shared with others or dirty is not known. */
-static void smaps_sizes(const struct mm_vma_info *v, struct text *t)
-{
-	unsigned long long rss = v->rss >> 10;
-
-	text_add(
-		t,
-		"Rss:            %8llu kB\nPss:            %8llu kB\nShared_Clean:          0 kB\n"
-		"Shared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8llu kB\n"
-		"Referenced:     %8llu kB\nAnonymous:      %8llu kB\nLazyFree:              0 kB\n"
-		"AnonHugePages:         0 kB\nShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\n"
-		"Shared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\nSwap:                  0 kB\n"
-		"SwapPss:               0 kB\nLocked:         %8llu kB\n",
-		rss, rss, rss, rss, (unsigned long long)v->anon >> 10,
-		v->locked ? (unsigned long long)(v->end - v->start) >> 10 : 0);
-}
-
-static void smaps_rest(const struct mm_vma_info *v, struct text *t)
-{
-	text_add(t,
-		 "Size:           %8llu kB\nKernelPageSize:        4 kB\n"
-		 "MMUPageSize:           4 kB\n",
-		 (unsigned long long)(v->end - v->start) >> 10);
-	smaps_sizes(v, t);
-	text_add(t, "THPeligible:           0\nVmFlags:%s%s%s%s%s\n", v->prot & MAP_R ? " rd" : "",
-		 v->prot & MAP_W ? " wr" : "", v->prot & MAP_X ? " ex" : "", v->shared ? " sh" : "",
-		 v->grows_down ? " gd" : "");
-}
-
-static void show_vmas(const struct subject *s, struct text *t, bool smaps)
-{
-	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
-	struct mm_vma_info *v = malloc(sizeof(*v));
-
-	for (gva_t at = 0; mm && v && mm_next_vma(mm, at, v); at = v->end) {
-		maps_line(v, t);
-		if (smaps)
-			smaps_rest(v, t);
-	}
-	free(v);
-	mm_put(mm);
-}
-
-static void show_maps(const struct subject *s, struct text *t)
-{
-	show_vmas(s, t, false);
-}
-
-static void show_smaps(const struct subject *s, struct text *t)
-{
-	show_vmas(s, t, true);
-}
-
-/* The sums of smaps. */
-static void show_smaps_rollup(const struct subject *s, struct text *t)
-{
-	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
-	struct mm_vma_info *v = calloc(2, sizeof(*v)), *sum = v + 1;
-
-	for (gva_t at = 0; mm && v && mm_next_vma(mm, at, v); at = v->end) {
-		if (!sum->end)
-			sum->start = v->start;
-		sum->end = v->end;
-		sum->rss += v->rss;
-		sum->anon += v->anon;
-	}
-	if (v && sum->end) {
-		strcpy(sum->name, "[rollup]");
-		maps_line(sum, t);
-		smaps_sizes(sum, t);
-	}
-	free(v);
-	mm_put(mm);
-}
-
-static ssize_t mem_move(const struct subject *s, struct uio *u, uint64_t off, bool write)
-{
-	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
-	char buf[4096];
-	ssize_t done = 0;
-
-	if (!mm)
-		return 0;
-	while (u->remaining) {
-		size_t n = MIN(u->remaining, sizeof(buf));
-		ssize_t r = write ? uio_read(u, buf, n) : mm_read_partial(mm, buf, off, n, true);
-
-		if (r > 0)
-			r = write ? mm_write_partial(mm, off, buf, (size_t)r, true)
-				  : uio_write(u, buf, (size_t)r);
-		if (r <= 0) {
-			done = done ? done : r == -EFAULT ? -EIO : r;
-			break;
-		}
-		done += r;
-		off += (uint64_t)r;
-		if ((size_t)r < n)
-			break;
-	}
-	mm_put(mm);
-	return done;
-}
-
-static ssize_t mem_pread(const struct subject *s, struct uio *u, uint64_t off)
-{
-	return mem_move(s, u, off, false);
-}
-
-static ssize_t mem_pwrite(const struct subject *s, struct uio *u, uint64_t off)
-{
-	return mem_move(s, u, off, true);
-}
-
 /* ---- limits and the like ---- */
 
 static void show_limits(const struct subject *s, struct text *t)
@@ -649,42 +518,44 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 	return 0;
 }
 
-#define COMMON_ENTRIES                                                                  \
-	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                        \
-		{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm }, \
-		{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },    \
-		{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },          \
-		{ .name = "stat", .mode = RO, .show = show_stat },                      \
-		{ .name = "statm", .mode = RO, .show = show_statm },                    \
-		{ .name = "status", .mode = RO, .show = show_status },                  \
-		{ .name = "maps", .mode = RO, .show = show_maps },                      \
-		{ .name = "smaps", .mode = RO, .show = show_smaps },                    \
-		{ .name = "smaps_rollup", .mode = RO, .show = show_smaps_rollup },      \
-		{ .name = "mem",                                                        \
-		  .mode = S_IFREG | 0600,                                               \
-		  .pread = mem_pread,                                                   \
-		  .pwrite = mem_pwrite },                                               \
-		{ .name = "limits", .mode = RO, .show = show_limits },                  \
-		{ .name = "oom_score", .mode = RO, .show = show_zero },                 \
-		{ .name = "oom_score_adj",                                              \
-		  .mode = RW,                                                           \
-		  .show = show_oom_adj,                                                 \
-		  .store = store_oom_adj },                                             \
-		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                  \
-		{ .name = "uid_map", .mode = RO, .show = show_idmap },                  \
-		{ .name = "gid_map", .mode = RO, .show = show_idmap },                  \
-		{ .name = "setgroups", .mode = RO, .show = show_setgroups },            \
-		{ .name = "loginuid", .mode = RO, .show = show_loginuid },              \
-		{ .name = "sessionid", .mode = RO, .show = show_loginuid },             \
-		{ .name = "personality", .mode = RO, .show = show_personality },        \
-		{ .name = "io", .mode = RO, .show = show_io },                          \
-		{ .name = "wchan", .mode = RO, .show = show_wchan },                    \
-		{ .name = "sched", .mode = RO, .show = show_sched },                    \
-		{ .name = "mounts", .mode = RO, .show = show_mounts },                  \
-		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },            \
-		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },            \
-	{                                                                               \
-		.name = "net", .mode = DIR_, .children = proc_net_entries               \
+#define COMMON_ENTRIES                                                                      \
+	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                            \
+		{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm },     \
+		{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },        \
+		{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },              \
+		{ .name = "stat", .mode = RO, .show = show_stat },                          \
+		{ .name = "statm", .mode = RO, .show = show_statm },                        \
+		{ .name = "status", .mode = RO, .show = show_status },                      \
+		{ .name = "maps", .mode = RO, .show = proc_show_maps },                     \
+		{ .name = "smaps", .mode = RO, .show = proc_show_smaps },                   \
+		{ .name = "smaps_rollup", .mode = RO, .show = proc_show_rollup },           \
+		{ .name = "pagemap", .mode = S_IFREG | 0400, .pread = proc_pagemap },       \
+		{ .name = "clear_refs", .mode = S_IFREG | 0200, .store = proc_clear_refs }, \
+		{ .name = "mem",                                                            \
+		  .mode = S_IFREG | 0600,                                                   \
+		  .pread = proc_mem_read,                                                   \
+		  .pwrite = proc_mem_write },                                               \
+		{ .name = "limits", .mode = RO, .show = show_limits },                      \
+		{ .name = "oom_score", .mode = RO, .show = show_zero },                     \
+		{ .name = "oom_score_adj",                                                  \
+		  .mode = RW,                                                               \
+		  .show = show_oom_adj,                                                     \
+		  .store = store_oom_adj },                                                 \
+		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                      \
+		{ .name = "uid_map", .mode = RO, .show = show_idmap },                      \
+		{ .name = "gid_map", .mode = RO, .show = show_idmap },                      \
+		{ .name = "setgroups", .mode = RO, .show = show_setgroups },                \
+		{ .name = "loginuid", .mode = RO, .show = show_loginuid },                  \
+		{ .name = "sessionid", .mode = RO, .show = show_loginuid },                 \
+		{ .name = "personality", .mode = RO, .show = show_personality },            \
+		{ .name = "io", .mode = RO, .show = show_io },                              \
+		{ .name = "wchan", .mode = RO, .show = show_wchan },                        \
+		{ .name = "sched", .mode = RO, .show = show_sched },                        \
+		{ .name = "mounts", .mode = RO, .show = show_mounts },                      \
+		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                \
+		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },                \
+	{                                                                                   \
+		.name = "net", .mode = DIR_, .children = proc_net_entries                   \
 	}
 
 /* The fixed part is a table; the links and directories with parts elsewhere

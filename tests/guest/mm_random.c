@@ -1,6 +1,6 @@
 /*
  * Random memory calls in an area of 48 pages, wrong ones among them. Every result,
- * and at intervals what each page is (its line of /proc/self/maps), what a touch
+ * and at intervals what each page is (its lines of /proc/self/smaps), what a touch
  * of it gives and which byte it holds, is printed: the kernels must agree on all
  * of it. Nothing is left to the kernel's choice, so the output is the same
  * in each run. Files end at a page's end: what becomes of bytes behind it differs from
@@ -34,7 +34,7 @@
 static char *area;
 static uint64_t state;
 static int fds[4]; /* a file read-write, the same read-only, a memfd, write-only */
-static int pipe_fds[2];
+static int pipe_fds[2], sink_fd;
 
 static unsigned pick(unsigned below)
 {
@@ -161,6 +161,8 @@ static void do_mremap(void)
 	 * affair. */
 	if (size > old && old)
 		old = P;
+	if (size < old && (flags & MREMAP_FIXED))
+		size = P;
 	/* Not where the kernel pleases. */
 	if ((flags & 3) == 1) {
 		if ((size_t)(from - area) + size > PAGES * P && size < ((size_t)1 << 61))
@@ -174,6 +176,9 @@ static void do_mremap(void)
 		if (!(flags & 2) && (size_t)(from - area) + size > PAGES * P)
 			return;
 	}
+	/* What stays of a locked mapping is the kernel's affair too. */
+	for (unsigned i = 0; (flags & MREMAP_DONTUNMAP) && i < PAGES; i++)
+		(void)munlock(area + i * P, P);
 	say("mremap", (long)mremap(from, old, size, flags, to));
 }
 
@@ -246,16 +251,15 @@ static void do_pwrite(void)
 /* Through the kernel: how far it comes. */
 static void do_copy(void)
 {
-	char *p = area + pick(PAGES * P), *q = area + pick(PAGES * P), drain[8192];
+	static char drain[3 * P];
+	char *p = area + pick(PAGES * P);
 	size_t size = 1 + pick(3 * P);
-	struct iovec local = { p, size }, remote = { q, size };
-	struct stat st;
+	struct iovec local = { drain, sizeof(drain) }, remote = { p, size };
 	ssize_t r;
-	size_t at;
 
 	if (p + size > area + PAGES * P)
 		size = (size_t)(area + PAGES * P - p);
-	switch (pick(4)) {
+	switch (pick(5)) {
 	case 0:
 		/* A pipe takes a page or nothing. */
 		r = write(pipe_fds[1], p, 1 + (size - 1) % (P - ((size_t)p & (P - 1))));
@@ -268,17 +272,16 @@ static void do_copy(void)
 		say_count("pread", r);
 		break;
 	case 2:
-		/* Not behind the end: Linux's tmpfs lets a write that fails there make
-		 * the file larger. */
-		CHECK(fstat(fds[2], &st) == 0);
-		at = pick(FILE_PAGES * P);
-		if (at + size <= (size_t)st.st_size)
-			say_count("pwrite", pwrite(fds[2], p, size, (off_t)at));
+		/* To a file that is not mapped: no byte is moved onto itself. */
+		say_count("pwrite", pwrite(sink_fd, p, size, 0));
+		break;
+	case 3:
+		say_count("process_vm_readv", process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
 		break;
 	default:
-		if (p + size <= q || q + size <= p)
-			say_count("process_vm_readv",
-				  process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+		memset(drain, 'k', sizeof(drain));
+		say_count("process_vm_writev",
+			  process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
 	}
 }
 
@@ -296,28 +299,55 @@ static void do_touch(void)
 
 /* ---- what there is ---- */
 
-/* One line for each run of pages that are alike. */
+/* What a page's mapping is; offsets of anonymous memory mean nothing. */
+static void kind_of(const char *line, unsigned long page_offset, char *kind, size_t size)
+{
+	char perms[8] = "", rest[400] = "";
+	unsigned long off;
+
+	CHECK(sscanf(line, "%*x-%*x %7s %lx %*s %*s %399[^\n]", perms, &off, rest) >= 2);
+	snprintf(kind, size, "%s %s%lx", perms,
+		 strstr(rest, "fuzz")   ? "file "
+		 : strstr(rest, "zero") ? "shm "
+					: "",
+		 strstr(rest, "fuzz") ? off / P + page_offset : 0);
+}
+
+static void add_flags(const char *line, char *kind, size_t size)
+{
+	static const char *const shown[] = { " gd", " lo", " dc", " lf", " wf", " dd", " sl" };
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+		if (strstr(line, shown[i]) && strlen(kind) + 4 < size)
+			strcat(kind, shown[i]);
+	}
+}
+
 static void show_maps(void)
 {
-	FILE *f = fopen("/proc/self/maps", "r");
-	unsigned long lo, hi, off, base = (unsigned long)area;
-	char line[512], perms[8], rest[400];
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long lo = 0, hi = 0, base = (unsigned long)area;
+	char line[512], kind[PAGES][48] = { { 0 } };
 
 	CHECK(f);
-	char kind[PAGES][32] = { { 0 } };
 	while (fgets(line, sizeof(line), f)) {
-		rest[0] = 0;
-		CHECK(sscanf(line, "%lx-%lx %7s %lx %*s %*s %399[^\n]", &lo, &hi, perms, &off,
-			     rest) >= 4);
+		unsigned long start, end;
+		bool is_head = sscanf(line, "%lx-%lx ", &start, &end) == 2;
+
+		if (is_head) {
+			lo = start;
+			hi = end;
+		}
+		if (!is_head && strncmp(line, "VmFlags:", 8) != 0)
+			continue;
 		for (unsigned long at = lo; at < hi; at += P) {
 			if (at < base || at >= base + PAGES * P)
 				continue;
-			/* Offsets of anonymous memory mean nothing. */
-			snprintf(kind[(at - base) / P], sizeof(kind[0]), "%s %s%lx", perms,
-				 strstr(rest, "fuzz")   ? "file "
-				 : strstr(rest, "zero") ? "shm "
-							: "",
-				 strstr(rest, "fuzz") ? (off + (at - lo)) / P : 0);
+			if (is_head)
+				kind_of(line, (at - lo) / P, kind[(at - base) / P],
+					sizeof(kind[0]));
+			else
+				add_flags(line, kind[(at - base) / P], sizeof(kind[0]));
 		}
 	}
 	fclose(f);
@@ -410,6 +440,7 @@ int main(int argc, char **argv)
 	CHECK((fds[1] = open("fuzz", O_RDONLY)) >= 0);
 	CHECK((fds[2] = memfd_create("fuzz", 0)) >= 0);
 	CHECK((fds[3] = open("fuzz", O_WRONLY)) >= 0);
+	CHECK((sink_fd = memfd_create("sink", 0)) >= 0);
 	CHECK(pipe2(pipe_fds, O_NONBLOCK) == 0);
 	CHECK(ftruncate(fds[0], FILE_PAGES * P) == 0 && ftruncate(fds[2], FILE_PAGES * P) == 0);
 	/* Free room all around. */
