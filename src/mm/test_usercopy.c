@@ -308,7 +308,7 @@ static void usage_tells_what_is_there(void **state UNUSED)
 	assert_int_equal(u.peak_rss, 4 * P);
 	assert_true(mm_next_vma(mm, BASE + 16 * P, &info));
 	assert_int_equal(info.start, BASE + MIB);
-	assert_true(info.shared);
+	assert_true(info.flags & VMA_SHARED);
 	assert_string_equal(info.name, "/dev/zero (deleted)");
 	assert_int_equal(info.rss, P);
 	assert_false(mm_next_vma(mm, BASE + 3 * MIB, &info));
