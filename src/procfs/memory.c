@@ -225,32 +225,46 @@ ssize_t proc_pagemap(const struct subject *s, struct uio *u, uint64_t off)
 
 /* ---- mem ---- */
 
+#define MEM_STEP 4096u
+
+/* One step of at most a page's size. */
+static ssize_t mem_step(struct mm *mm, struct uio *u, uint64_t off, bool write)
+{
+	char buf[MEM_STEP];
+	size_t n = MIN(u->remaining, sizeof(buf));
+	ssize_t r = (ssize_t)n;
+
+	if (write) {
+		r = uio_read(u, buf, n);
+		if (r <= 0)
+			return r;
+	}
+	r = write ? mm_write_partial(mm, off, buf, (size_t)r, true)
+		  : mm_read_partial(mm, buf, off, n, true);
+	if (r <= 0)
+		return r == -EFAULT ? -EIO : r;
+	return write ? r : uio_write(u, buf, (size_t)r);
+}
+
+/* Memory that is not there is EIO; the caller's own buffer, EFAULT. */
 static ssize_t mem_move(const struct subject *s, struct uio *u, uint64_t off, bool write)
 {
 	struct mm *mm = s->task ? task_mm_get(s->task) : NULL;
-	char buf[4096];
-	ssize_t done = 0;
+	ssize_t done = 0, r = 0;
 
-	if (!mm)
-		return 0;
-	while (u->remaining) {
-		size_t n = MIN(u->remaining, sizeof(buf));
-		ssize_t r = write ? uio_read(u, buf, n) : mm_read_partial(mm, buf, off, n, true);
+	while (mm && u->remaining) {
+		size_t want = MIN(u->remaining, (size_t)MEM_STEP);
 
-		if (r > 0)
-			r = write ? mm_write_partial(mm, off, buf, (size_t)r, true)
-				  : uio_write(u, buf, (size_t)r);
-		if (r <= 0) {
-			done = done ? done : r == -EFAULT ? -EIO : r;
+		r = mem_step(mm, u, off, write);
+		if (r <= 0)
 			break;
-		}
 		done += r;
 		off += (uint64_t)r;
-		if ((size_t)r < n)
+		if ((size_t)r < want)
 			break;
 	}
 	mm_put(mm);
-	return done;
+	return done ? done : r;
 }
 
 ssize_t proc_mem_read(const struct subject *s, struct uio *u, uint64_t off)

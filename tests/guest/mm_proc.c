@@ -184,7 +184,7 @@ static void guards_are_marked(void)
 static void mem_reads_and_writes_whatever_the_protection(void)
 {
 	int fd = open("/proc/self/mem", O_RDWR);
-	char *p = alone(4), c = 7;
+	char *p = alone(4), *volatile nowhere = (char *)8, c = 7;
 	off_t at = (off_t)(uintptr_t)p;
 
 	CHECK(fd >= 0);
@@ -196,6 +196,8 @@ static void mem_reads_and_writes_whatever_the_protection(void)
 	CHECK_EQ(pwrite(fd, &c, 1, at + 5), 1);
 	CHECK(mprotect(p, P, PROT_READ) == 0);
 	CHECK_EQ(p[5], 9);
+	CHECK_ERR(pread(fd, nowhere, 1, at), EFAULT);
+	CHECK_ERR(pwrite(fd, nowhere, 1, at), EFAULT);
 	CHECK_ERR(pread(fd, &c, 1, 0), EIO);
 	CHECK(munmap(p, 4 * P) == 0);
 	CHECK_ERR(pread(fd, &c, 1, at), EIO);
