@@ -40,6 +40,9 @@ enum lock_rank {
 	LOCK_FS_CONTEXT,    /* cwd, root, umask */
 	LOCK_CRED,          /* credentials being swapped */
 	LOCK_USER,          /* what users have: counts */
+	LOCK_IPC,           /* a table of System V objects */
+	LOCK_IPC_UNDO,      /* what processes would have undone of semaphores */
+	LOCK_IPC_OBJECT,    /* one of them */
 	LOCK_FUTEX,         /* a futex hash bucket (copies guest memory inside) */
 	LOCK_FUTEX2,        /* the second bucket of a requeue */
 	LOCK_MM_MAP,        /* vmas of an address space */

@@ -34,6 +34,7 @@
 #include "host/host.h"
 #include "host/proc.h"
 #include "host/safecopy.h"
+#include "ipc/ipc.h"
 #include "loader/loader.h"
 #include "syscall/exec.h"
 #include "syscall/stats.h"
@@ -213,6 +214,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	epoll_init();
 	tty_register_devices();
 	uring_bring_up();
+	ipc_init(k);
 	report_init(k);
 }
 

@@ -49,11 +49,12 @@ struct pentry {
 	ssize_t (*pwrite)(const struct subject *s, struct uio *u, uint64_t off);
 };
 
-extern const struct pentry proc_root_entries[]; /* root.c */
-extern const struct pentry sys_root_entries[];  /* sysfs.c */
-extern const struct pentry proc_net_entries[];  /* net.c */
-extern const struct pentry sys_net_entries[];   /* sysnet.c */
-extern const struct pentry proc_ns_entries[];   /* ns.c */
+extern const struct pentry proc_root_entries[];    /* root.c */
+extern const struct pentry sys_root_entries[];     /* sysfs.c */
+extern const struct pentry proc_net_entries[];     /* net.c */
+extern const struct pentry sys_net_entries[];      /* sysnet.c */
+extern const struct pentry proc_ns_entries[];      /* ns.c */
+extern const struct pentry proc_sysvipc_entries[]; /* sysvipc.c */
 extern const struct pentry proc_pid_dir, proc_tid_dir, proc_fd_link, proc_fdinfo_file;
 extern const struct pentry proc_task_dir, proc_fd_dir, proc_fdinfo_dir;
 extern const struct pentry proc_cwd_link, proc_root_link, proc_exe_link; /* links.c */

@@ -6,6 +6,7 @@
  *	pid.c      files about one process
  *	net.c      /proc/[pid]/net
  *	sysnet.c   /proc/sys/net
+ *	sysvipc.c  /proc/sysvipc
  *	links.c    cwd, root, exe, fd/N: links that lead to the object itself
  *	ns.c       the namespaces that ns/ links to
  *	sysfs.c    the part of /sys that programs look at

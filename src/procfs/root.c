@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "ipc/ipc.h"
 #include "procfs/internal.h"
 #include "task/machine.h"
 
@@ -284,7 +285,10 @@ VALUE(show_ratio, "50")
 VALUE(show_core_pattern, "core")
 VALUE(show_shmmax, "18446744073692774399")
 VALUE(show_shmmni, "4096")
-VALUE(show_sem, "32000\t1024000000\t500\t32000")
+VALUE(show_sem, "%d\t%d\t%d\t%d", SEM_PER_SET, SEM_ALL, SEM_OPS, SEM_SETS)
+VALUE(show_msgmax, "%d", MSG_SIZE_MAX)
+VALUE(show_msgmnb, "%d", MSG_QUEUE_BYTES)
+VALUE(show_msgmni, "%d", MSG_QUEUES)
 VALUE(show_dirty_ratio, "20")
 
 static void show_hostname(const struct subject *s, struct text *t)
@@ -361,6 +365,9 @@ static const struct pentry kernel_entries[] = {
 	{ .name = "shmall", .mode = RO, .show = show_shmmax },
 	{ .name = "shmmni", .mode = RO, .show = show_shmmni },
 	{ .name = "sem", .mode = RO, .show = show_sem },
+	{ .name = "msgmax", .mode = RO, .show = show_msgmax },
+	{ .name = "msgmnb", .mode = RO, .show = show_msgmnb },
+	{ .name = "msgmni", .mode = RO, .show = show_msgmni },
 	{ .name = "random", .mode = DIR_, .children = random_entries },
 	{ .name = NULL },
 };
@@ -426,5 +433,6 @@ const struct pentry proc_root_entries[] = {
 	{ .name = "locks", .mode = RO, .show = show_empty },
 	{ .name = "modules", .mode = RO, .show = show_empty },
 	{ .name = "sys", .mode = DIR_, .children = sysctl_entries },
+	{ .name = "sysvipc", .mode = DIR_, .children = proc_sysvipc_entries },
 	{ .name = NULL },
 };

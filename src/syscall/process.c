@@ -155,6 +155,8 @@ SYSCALL(unshare)
 		return -EINVAL;
 	if (flags & CLONE_FS)
 		r = task_unshare_fs(t);
+	if (r == 0 && (flags & CLONE_SYSVSEM))
+		task_unshare_sem(t);
 	if (r == 0 && (flags & CLONE_FILES))
 		r = task_unshare_files(t);
 	return r;

@@ -190,6 +190,7 @@ static void task_release_resources(struct task *t)
 	futex_exit_robust(t);
 	futex_exit_pi(t);
 	task_clear_child_tid(t);
+	task_unshare_sem(t);
 	task_release_context(t);
 	task_release_mm(t);
 	vfork_release(t);

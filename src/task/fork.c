@@ -187,6 +187,11 @@ static int child_share(struct task *t, struct task *child, const struct clone_re
 		child->fs = fs_context_copy(t->fs);
 	if (!child->fs)
 		return -ENOMEM;
+	if (has(req, CLONE_SYSVSEM) && t->kernel->ipc_ops) {
+		r = t->kernel->ipc_ops->share(t, child);
+		if (r < 0)
+			return r;
+	}
 	if (has(req, CLONE_FILES)) {
 		child->files = fdtable_get(t->files);
 		return 0;

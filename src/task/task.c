@@ -87,6 +87,7 @@ void task_destroy(struct task *t)
 	struct kernel *k = t->kernel;
 
 	ASSERT(list_empty(&t->group_link));
+	task_unshare_sem(t);
 	platform_ctx_destroy(t->ctx);
 	if (t->mm) {
 		mm_user_del(t->mm);
@@ -102,6 +103,12 @@ void task_destroy(struct task *t)
 	group_put(t->group);
 	pool_free(&task_pool, t);
 	atomic_fetch_sub(&k->ntasks, 1);
+}
+
+void task_unshare_sem(struct task *t)
+{
+	if (t->sem_undo)
+		t->kernel->ipc_ops->exit(t);
 }
 
 /* ---- credentials ---- */

@@ -52,6 +52,7 @@ struct fdtable;
 struct fs_context;
 struct kernel;
 struct posix_timer;
+struct sem_undo;
 struct tty;
 struct uring_task;
 
@@ -179,6 +180,7 @@ struct task {
 	uint32_t personality;          /* [o] personality(2) */
 	struct uring_task *uring;      /* [o] io_uring's, NULL: never used */
 	struct task_helper helper;     /* [I] of a helper; fn NULL: a guest's thread */
+	struct sem_undo *sem_undo;     /* [o] of System V semaphores: ipc/ */
 };
 
 /* Resources by Linux's numbers (asm-generic/resource.h). */
@@ -282,11 +284,18 @@ struct kernel {
 	unsigned tasks_max;   /* threads in all: beyond: -EAGAIN */
 	atomic_uint ntasks;
 	const struct task_ops *ops;
+	const struct task_ipc_ops *ipc_ops; /* NULL in tests */
 	/* Set when the first process is gone: how boot/ ends the sandbox. */
 	atomic_bool ended;
 	int exit_status; /* wait status of the first process */
 	struct waitq ended_waitq;
 	struct kernel_stats *stats; /* syscall counters, by number */
+};
+
+/* What ipc/ keeps for tasks. */
+struct task_ipc_ops {
+	int (*share)(struct task *t, struct task *child); /* CLONE_SYSVSEM; -ENOMEM */
+	void (*exit)(struct task *t);                     /* and unshare(2) */
 };
 
 /* What the layers above do for tasks, filled by boot/. */
@@ -474,6 +483,8 @@ unsigned fdtable_count(struct fdtable *ft, unsigned *capacity);
 /* unshare(2) of CLONE_FILES and CLONE_FS. */
 int task_unshare_files(struct task *t) MUST_CHECK;
 int task_unshare_fs(struct task *t) MUST_CHECK;
+/* The same of CLONE_SYSVSEM, as the task's end. */
+void task_unshare_sem(struct task *t);
 
 struct fs_context {
 	struct refcount refs;
