@@ -39,6 +39,24 @@ bool memfile_over_limit(struct memfile *mf)
 	return memfile_used(mf) > mf->limit;
 }
 
+bool memfile_is_exhausted(struct memfile *mf)
+{
+	return memfile_over_limit(mf) &&
+	       memfile_used(mf) > mf->limit + mf->limit / RESERVE_FRACTION;
+}
+
+bool memfile_is_tight(struct memfile *mf)
+{
+	uint64_t room = mf->limit - mf->limit / RESERVE_FRACTION;
+
+	if (likely(atomic_load_explicit(&mf->handed_out, memory_order_relaxed) <= room))
+		return false;
+	mutex_lock(&mf->lock);
+	room += mf->evictable;
+	mutex_unlock(&mf->lock);
+	return memfile_used(mf) > room;
+}
+
 void memfile_get_stats(struct memfile *mf, struct memfile_stats *out)
 {
 	out->used = memfile_used(mf);

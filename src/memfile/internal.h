@@ -47,6 +47,9 @@ struct memfile {
 
 /* How much below the limit eviction begins, and how far it goes. */
 #define RELIEF_FRACTION 32u
+/* What is kept on either side of the limit: below it from files in memory, above it
+ * for faults until a victim is gone. */
+#define RESERVE_FRACTION 16u
 
 /* The references of the live range at offset, and where it ends. */
 unsigned memfile_refs(struct memfile *mf, uint64_t offset, uint64_t *end);

@@ -119,6 +119,12 @@ void memfile_check(struct memfile *mf);
 /* True when more is used than the limit allows: callers that are about to make
  * guests use more answer -ENOMEM, or call memfile_relieve() first if they may. */
 bool memfile_over_limit(struct memfile *mf);
+/* True when use comes near the limit, and eviction would not help: what can fail with a plain errno does (writes
+ * to files in memory), so that something is left for those that would be killed. */
+bool memfile_is_tight(struct memfile *mf);
+/* True when use is far above the limit. Faults and copies fail only then: until a
+ * victim of the guest OOM kill is gone, the others go on. */
+bool memfile_is_exhausted(struct memfile *mf);
 uint64_t memfile_limit(const struct memfile *mf);
 /* Evicts until use is below the limit. False: it is still above, and nothing more
  * can be evicted now. => sleeps, for I/O too; no lock may be held. */

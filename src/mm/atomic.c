@@ -50,8 +50,7 @@ static int word_present(struct mm *mm, gva_t addr, struct word *w)
 
 static int word_op(struct mm *mm, gva_t addr, struct word *w)
 {
-	gva_t page = page_down(addr);
-	int err, code;
+	int err;
 
 	if (addr % sizeof(uint32_t))
 		return -EINVAL;
@@ -61,7 +60,7 @@ static int word_op(struct mm *mm, gva_t addr, struct word *w)
 		rwlock_read_unlock(&mm->active_lock);
 		if (err != -EAGAIN)
 			return err;
-		if (fault_in(mm, page, page + PAGE_SIZE, word_access(w), FILL_MAP, &code) < 0)
+		if (fault_in_some(mm, addr, addr + sizeof(uint32_t), word_access(w), FILL_MAP) < 0)
 			return -EFAULT;
 	}
 }

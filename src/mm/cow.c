@@ -101,7 +101,7 @@ static int copy_target(struct mm *mm, const struct vma *v, struct window w, uint
 {
 	if (run_below(mm, v, w.lo))
 		return extent_alloc(mm, w.lo, w.hi - w.lo, MEMFILE_ANON, true, offset);
-	if (memfile_over_limit(mm->env.memfile))
+	if (memfile_is_exhausted(mm->env.memfile))
 		return -ENOMEM;
 	return memfile_alloc(mm->env.memfile, w.hi - w.lo, MEMFILE_ANON, MEMFILE_SCRATCH, offset);
 }

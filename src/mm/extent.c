@@ -61,7 +61,7 @@ int extent_alloc(struct mm *mm, gva_t addr, uint64_t size, enum memfile_kind kin
 	struct memfile *mf = mm->env.memfile;
 
 	rwlock_assert_write_held(&mm->active_lock);
-	if (memfile_over_limit(mf))
+	if (memfile_is_exhausted(mf))
 		return -ENOMEM;
 	if (take_aside(mm, addr, size, kind, offset))
 		return 0;

@@ -18,6 +18,9 @@
 
 #include "host/safecopy.h"
 
+/* How often a page is tried again for want of memory: some seconds. */
+#define WAITS_MAX 500u
+
 /* Whether a guest's own access is allowed. x86 can read whatever can be accessed at
  * all; what a protection key forbids does not come here. */
 static bool vma_allows(const struct vma *v, int access, unsigned flags)
@@ -166,6 +169,29 @@ int fault_in(struct mm *mm, gva_t start, gva_t end, int access, unsigned flags, 
 	err = fault_locked(mm, v, start, end, access, flags, code);
 	rwlock_write_unlock(&mm->map_lock);
 	return err;
+}
+
+/* fault_in() of a page; for want of memory it is tried again. */
+static int fault_in_page(struct mm *mm, gva_t page, int access, unsigned flags)
+{
+	bool (*wait)(void) = mm->env.wait_for_memory;
+	unsigned tries = 0;
+	int code, err;
+
+	do {
+		err = fault_in(mm, page, page + PAGE_SIZE, access, flags, &code);
+	} while (unlikely(err == -ENOMEM) && wait && tries++ < WAITS_MAX && wait());
+	return err;
+}
+
+int fault_in_some(struct mm *mm, gva_t addr, gva_t end, int access, unsigned flags)
+{
+	gva_t page = page_down(addr), stop = MIN(page_up(end), page + FAULT_AHEAD);
+	int code;
+
+	if (stop > page + PAGE_SIZE && fault_in(mm, page, stop, access, flags, &code) == 0)
+		return 0;
+	return fault_in_page(mm, page, access, flags) ? -EFAULT : 0;
 }
 
 int mm_fault(struct mm *mm, gva_t addr, int access, int *code)

@@ -345,6 +345,12 @@ int guard_remove(struct batch *b, gva_t start, gva_t end) MUST_CHECK;
 
 /* ---- fault.c ---- */
 
+/* How far fault_in_some() looks at most. */
+#define FAULT_AHEAD ((uint64_t)1 << 20)
+/* For what the kernel touches: makes the page of addr present, and what follows up to
+ * end if that is easy. Waits for memory if there is none. -EFAULT. => sleeps */
+int fault_in_some(struct mm *mm, gva_t addr, gva_t end, int access, unsigned flags) MUST_CHECK;
+
 /* Takes the locks and makes as much of [start, end) present as one vma holds.
  * code as in mm_fault(). */
 int fault_in(struct mm *mm, gva_t start, gva_t end, int access, unsigned flags, int *code)

@@ -15,6 +15,7 @@
 #include "abi/mman.h"
 
 #define MAP_TYPE_MASK 0x0fu
+#define SMALL_SIZE ((uint64_t)1 << 20)
 /* Flags that a MAP_SHARED_VALIDATE does not refuse: those of old. */
 #define MAP_KNOWN                                                                                \
 	(MAP_TYPE_MASK | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | \
@@ -161,7 +162,9 @@ static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva
 		return 0;
 	if (!vma_may_expand(mm, more, is_data))
 		return -ENOMEM;
-	return is_private && memfile_over_limit(mf) ? -ENOMEM : 0;
+	/* Small ones are given while a victim of the guest OOM kill goes: no program
+	 * expects those to fail. */
+	return is_private && size > SMALL_SIZE && memfile_over_limit(mf) ? -ENOMEM : 0;
 }
 
 /* ---- the vma ---- */

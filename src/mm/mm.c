@@ -200,11 +200,12 @@ void mm_user_add(struct mm *mm)
 	atomic_fetch_add(&mm->users, 1);
 }
 
-void mm_user_del(struct mm *mm)
+bool mm_user_del(struct mm *mm)
 {
 	unsigned old = atomic_fetch_sub(&mm->users, 1);
 
 	ASSERT(old);
+	return old == 1;
 }
 
 unsigned mm_users(struct mm *mm)

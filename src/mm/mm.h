@@ -39,6 +39,10 @@ struct mm_env {
 	/* Whether the calling task may lock more than its limit (CAP_IPC_LOCK);
 	 * NULL: nobody may. */
 	bool (*may_exceed_memlock)(void);
+	/* The kernel touches guest memory, and there is none: sleeps a little and returns
+	 * true if it may have been made (the guest OOM kill), so that no call fails where
+	 * a touch by the guest would only have waited. NULL: never. */
+	bool (*wait_for_memory)(void);
 };
 
 /* An empty address space with its platform part. */
@@ -55,7 +59,7 @@ struct platform_as *mm_as(struct mm *mm);
 /* Tasks that run in it (references are more: /proc readers hold some). One
  * user alone allows lazy platform batches, and lets exec re-use it. */
 void mm_user_add(struct mm *mm);
-void mm_user_del(struct mm *mm);
+bool mm_user_del(struct mm *mm); /* true: it was the last */
 unsigned mm_users(struct mm *mm);
 
 /* ---- limits: set by the task layer on creation and on setrlimit ---- */

@@ -96,7 +96,7 @@ static int extent_at_locked(struct shmem *s, fileoff_t off, struct shmem_extent 
 		*out = extent_of(n);
 		return 0;
 	}
-	if (memfile_over_limit(s->mf))
+	if (memfile_is_exhausted(s->mf))
 		return -ENOMEM;
 	x = pool_alloc(&shmem_extent_pool);
 	if (!x)

@@ -321,7 +321,11 @@ static void memory_over_the_limit_is_refused(void **state UNUSED)
 
 	assert_int_equal(memfile_alloc(mf, 300 * MIB, MEMFILE_TMPFS, 0, &offset), 0);
 	memset(memfile_addr(mf, offset), 1, 257 * MIB);
-	assert_int_equal(try_map(0, P, RW, ANON, &out), -ENOMEM);
+	assert_int_equal(try_map(0, 2 * MIB, RW, ANON, &out), -ENOMEM);
+	/* Small pieces, and faults, until a victim is gone: but not without end. */
+	out = map_anon(P);
+	assert_int_equal(fake_write(mm, out, 1).signo, 0);
+	memset(memfile_addr(mf, offset), 1, 280 * MIB);
 	out = map(BASE, P, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED);
 	assert_int_equal(fake_write(mm, out, 1).signo, SIGKILL);
 	memfile_decref(mf, offset, 300 * MIB);

@@ -140,6 +140,47 @@ static void a_tracers_store_is_private(void **state UNUSED)
 	fake_file_fini(&file);
 }
 
+static uint64_t hog;
+static unsigned waits;
+
+static bool free_at_the_third_wait(void)
+{
+	if (++waits == 3)
+		memfile_decref(mf, hog, 300 * MIB);
+	return waits <= 3;
+}
+
+static bool nothing_comes(void)
+{
+	waits++;
+	return false;
+}
+
+static void copies_wait_for_memory(void **state UNUSED)
+{
+	struct mm_env mine = env;
+	uint32_t old;
+
+	mm_put(mm);
+	mine.wait_for_memory = nothing_comes;
+	assert_int_equal(mm_create(&mine, &mm), 0);
+	assert_int_equal(memfile_alloc(mf, 300 * MIB, MEMFILE_TMPFS, 0, &hog), 0);
+	memset(memfile_addr(mf, hog), 1, 280 * MIB);
+	map(BASE, 2 * P, RW, ANON);
+	waits = 0;
+	assert_int_equal(mm_copy_out(mm, BASE, "x", 1), -EFAULT);
+	assert_int_equal(mm_cmpxchg32(mm, BASE, 0, 1, &old), -EFAULT);
+	assert_int_equal(waits, 2);
+	mm_put(mm);
+
+	mine.wait_for_memory = free_at_the_third_wait;
+	assert_int_equal(mm_create(&mine, &mm), 0);
+	map(BASE, 2 * P, RW, ANON);
+	waits = 0;
+	assert_int_equal(mm_copy_out(mm, BASE + P - 1, "xy", 2), 0);
+	assert_int_equal(waits, 3);
+}
+
 static void strings_end_at_their_nul(void **state UNUSED)
 {
 	char buf[600], long_one[500];
@@ -501,6 +542,7 @@ int main(void)
 		TEST(bad_addresses_are_efault),
 		TEST(partial_copies_count),
 		TEST(a_tracers_store_is_private),
+		TEST(copies_wait_for_memory),
 		TEST(strings_end_at_their_nul),
 		TEST(a_copy_breaks_copy_on_write),
 		TEST(a_uio_is_the_guests_own_memory),

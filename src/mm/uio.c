@@ -7,9 +7,6 @@
 
 #include "abi/fcntl.h"
 
-/* Filled at once when a pin finds nothing. */
-#define FAULT_AHEAD ((uint64_t)1 << 20)
-
 static int uio_access(const struct uio *u)
 {
 	return u->dir == UIO_TO_USER ? MAP_W : MAP_R;
@@ -63,8 +60,7 @@ static int fault_front(const struct uio *u, size_t want)
 {
 	unsigned i = u->seg;
 	uint64_t skip = u->seg_done;
-	gva_t addr, page, stop;
-	int code, err;
+	gva_t addr, stop;
 
 	while (i < u->nsegs && u->segs[i].size == skip) {
 		i++;
@@ -73,14 +69,10 @@ static int fault_front(const struct uio *u, size_t want)
 	if (i == u->nsegs)
 		return -EFAULT;
 	addr = u->segs[i].base + skip;
-	page = page_down(addr);
 	stop = addr + MIN(MIN(u->segs[i].size - skip, (uint64_t)want), FAULT_AHEAD);
 	if (stop <= addr)
 		return -EFAULT;
-	err = fault_in(u->space, page, page_up(stop), uio_access(u), FILL_MAP, &code);
-	if (err && page_up(stop) > page + PAGE_SIZE)
-		err = fault_in(u->space, page, page + PAGE_SIZE, uio_access(u), FILL_MAP, &code);
-	return err ? -EFAULT : 0;
+	return fault_in_some(u->space, addr, stop, uio_access(u), FILL_MAP);
 }
 
 static ssize_t guest_pin(struct uio *u, size_t want, struct block *blk, unsigned max,

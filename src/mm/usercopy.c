@@ -4,7 +4,7 @@
  *	active_lock, shared
  *	  pma of the address, with the access?
  *	    yes: safecopy between the buffer and our view of its pages; go on
- *	    no:  unlock, fault_in(), begin again
+ *	    no:  unlock, fault_in_some(), begin again
  *
  * The common copy is one lock, one search of a small tree, one memcpy. What had
  * to be filled is mapped for the guest too, which will most likely look at it.
@@ -17,8 +17,6 @@
 
 #include <string.h>
 
-/* Filled at once when a copy finds nothing. */
-#define FAULT_AHEAD ((uint64_t)1 << 20)
 /* A string is looked at in pieces of this. */
 #define STRING_STEP 256u
 
@@ -118,22 +116,10 @@ static size_t move_present(const struct copy *c, gva_t addr, size_t size, size_t
 	return done;
 }
 
-/* Makes the page of addr present, and what follows up to end if that is easy. */
-static int copy_fault(struct mm *mm, gva_t addr, gva_t end, int access, bool force)
-{
-	gva_t page = page_down(addr), stop = MIN(page_up(end), page + FAULT_AHEAD);
-	unsigned flags = FILL_MAP | (force ? FILL_FORCE : 0);
-	int code, err;
-
-	err = fault_in(mm, page, stop, access, flags, &code);
-	if (err && stop > page + PAGE_SIZE)
-		err = fault_in(mm, page, page + PAGE_SIZE, access, flags, &code);
-	return err ? -EFAULT : 0;
-}
-
 /* Returns the bytes moved: fewer than size when the next cannot be. */
 static size_t copy_run(const struct copy *c, gva_t addr, size_t size)
 {
+	unsigned flags = FILL_MAP | (c->force ? FILL_FORCE : 0);
 	size_t done = 0;
 	gva_t end;
 
@@ -147,7 +133,7 @@ static size_t copy_run(const struct copy *c, gva_t addr, size_t size)
 		done = move_present(c, addr, end - addr, done, &failed);
 		if (failed || done == end - addr)
 			return done;
-		if (copy_fault(c->mm, addr + done, end, copy_access(c), c->force) < 0)
+		if (fault_in_some(c->mm, addr + done, end, copy_access(c), flags) < 0)
 			return done;
 	}
 }
