@@ -58,6 +58,13 @@ static void register_locked(struct pool *p)
 							memory_order_relaxed));
 }
 
+static _Atomic size_t limit = SIZE_MAX; /* of each */
+
+void pool_set_limit(size_t bytes)
+{
+	atomic_store(&limit, bytes);
+}
+
 static size_t object_stride(const struct pool *p)
 {
 	return (MAX(p->size, sizeof(struct free_object)) + OBJECT_ALIGN - 1) &
@@ -87,11 +94,15 @@ static bool fault_point_fires(const struct pool *p)
 static int grow_locked(struct pool *p)
 {
 	size_t stride = object_stride(p);
-	struct pool_slab *slab = malloc(SLAB_BYTES);
+	struct pool_slab *slab;
 	char *at, *end;
 
+	if (p->nr_slabs >= atomic_load(&limit) / SLAB_BYTES)
+		return -ENOMEM;
+	slab = malloc(SLAB_BYTES);
 	if (!slab)
 		return -ENOMEM;
+	p->nr_slabs++;
 	slab->next = p->slabs;
 	p->slabs = slab;
 	at = (char *)(slab + 1);
@@ -107,6 +118,8 @@ static void *take_locked(struct pool *p)
 {
 	struct free_object *obj;
 
+	if (!uses_slabs(p))
+		return p->live < atomic_load(&limit) / p->size ? calloc(1, p->size) : NULL;
 	if (!p->free && grow_locked(p) != 0)
 		return NULL;
 	obj = p->free;
@@ -116,20 +129,14 @@ static void *take_locked(struct pool *p)
 
 void *pool_alloc(struct pool *p)
 {
-	void *obj = NULL;
+	void *obj;
 
 	if (fault_point_fires(p))
 		return NULL;
-	if (!uses_slabs(p)) {
-		obj = calloc(1, p->size);
-		if (!obj)
-			return NULL;
-	}
 	mutex_lock(&p->lock);
 	if (!p->registered)
 		register_locked(p);
-	if (!obj)
-		obj = take_locked(p);
+	obj = take_locked(p);
 	if (obj)
 		p->live++;
 	mutex_unlock(&p->lock);

@@ -17,6 +17,7 @@ struct pool {
 	void *free;              /* [lock] singly linked free objects */
 	struct pool_slab *slabs; /* [lock] */
 	size_t live;             /* [lock] objects handed out */
+	size_t nr_slabs;         /* [lock] */
 	struct pool *next;       /* all pools, for pool_for_each */
 	bool registered;
 };
@@ -25,9 +26,12 @@ struct pool {
 #define POOL_DEFINE(var, type) \
 	struct pool var = { .name = #type, .size = sizeof(type), .lock = MUTEX_INIT(LOCK_POOL) }
 
-/* Returns a zeroed object, or NULL when there is no memory (or fault point
- * "pool.NAME" fired). */
+/* Returns a zeroed object, or NULL when there is no memory, the pool is at its
+ * limit or fault point "pool.NAME" fired. */
 void *pool_alloc(struct pool *p) MUST_CHECK;
+/* No pool takes more than that from the host, in bytes; none until it is set. Each
+ * by itself: what one type has taken it keeps, and the others must live on. */
+void pool_set_limit(size_t bytes);
 /* NULL is allowed. */
 void pool_free(struct pool *p, void *obj);
 

@@ -125,6 +125,39 @@ static void nth_passing_fails_once(void **state)
 	assert_true(passes());
 }
 
+static void a_pool_has_a_limit(void **state UNUSED)
+{
+	struct thing *first = NULL, *t;
+	struct huge *h;
+	size_t count = 0;
+
+	pool_set_limit(0);
+	h = pool_alloc(&huge_pool);
+	assert_null(h);
+	pool_set_limit(sizeof(struct huge));
+	h = pool_alloc(&huge_pool);
+	assert_non_null(h);
+	assert_null(pool_alloc(&huge_pool));
+	pool_free(&huge_pool, h);
+	/* Objects that there are already can be had. */
+	pool_set_limit(0);
+	while ((t = pool_alloc(&thing_pool))) {
+		memcpy(t, &first, sizeof(first));
+		first = t;
+		count++;
+	}
+	while (first) {
+		t = first;
+		memcpy(&first, t, sizeof(first));
+		pool_free(&thing_pool, t);
+	}
+	pool_set_limit(SIZE_MAX);
+	t = pool_alloc(&thing_pool);
+	assert_non_null(t);
+	pool_free(&thing_pool, t);
+	assert_true(count < 10000);
+}
+
 static void pool_allocation_can_be_made_to_fail(void **state)
 {
 	struct thing *t;
@@ -232,6 +265,7 @@ int main(void)
 		cmocka_unit_test(large_objects_have_pools_too),
 #ifdef NACRE_DEBUG
 		cmocka_unit_test(nth_passing_fails_once),
+		cmocka_unit_test(a_pool_has_a_limit),
 		cmocka_unit_test(pool_allocation_can_be_made_to_fail),
 #endif
 		cmocka_unit_test(log_writes_lines_up_to_its_level),

@@ -45,9 +45,10 @@ static int report(const char *what, const char *arg, int err)
 	return err;
 }
 
+/* As mount(8) makes one: half of the memory. */
 static int make_tmpfs(struct build *b, uint32_t mode, struct super **out)
 {
-	return tmpfs_create(b->k->memfile, 0, mode, 0, 0, out);
+	return tmpfs_create(b->k->memfile, b->k->memory_limit / 2, mode, 0, 0, out);
 }
 
 /* ---- the root ---- */
@@ -232,7 +233,7 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root, st
 		return report("cannot build", "the mount tree", -ENOMEM);
 	r = vfs_create(&k->vfs);
 	if (r == 0)
-		r = make_tmpfs(&b, 0700, &k->memfd_super);
+		r = tmpfs_create(k->memfile, 0, 0700, 0, 0, &k->memfd_super);
 	if (r == 0)
 		r = pagecache_set_create(k->memfile, NULL, &caches);
 	if (r == 0)

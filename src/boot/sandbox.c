@@ -23,7 +23,9 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/kmem.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "boot/console.h"
 #include "boot/internal.h"
 #include "fs/epoll/epoll.h"
@@ -163,6 +165,23 @@ static void uring_bring_up(void)
 	uring_init(&ext);
 }
 
+/* What guests can have us allocate follows from the memory that they have, as in
+ * Linux: an open file takes less than 10 KiB; pipes an eighth, up to 64 MiB; objects of
+ * one type an eighth, at least 16 MiB; all else (base/kmem.h) an eighth, up to 1 GiB. */
+static void limit_kernel_memory(struct kernel *k)
+{
+	uint64_t objects = MAX(k->memory_limit / 8, (uint64_t)16 << 20);
+	uint64_t files = MAX(k->memory_limit / 10240, (uint64_t)8192);
+
+	vfs_set_files_max((unsigned)MIN(files, (uint64_t)4 << 20));
+	k->pipe_memory = MIN(k->memory_limit / 8, (uint64_t)64 << 20);
+	pipe_init(k->pipe_memory);
+	pool_set_limit(objects);
+	/* Files that only a cached name holds must not fill their pools. */
+	vfs_set_names_max((unsigned)MIN(objects / 512, (uint64_t)65536));
+	kmem_set_limit(MIN(k->memory_limit / 8, (uint64_t)1 << 30));
+}
+
 static void bring_up(struct kernel *k, const struct launch *l)
 {
 	const struct boot_config *cfg = l->cfg;
@@ -210,7 +229,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 		fail(l, "cannot initialise the kernel", r);
 	loader_vdso_set_cpus(k->ncpus);
 	hostfd_init();
-	pipe_init();
+	limit_kernel_memory(k);
 	epoll_init();
 	tty_register_devices();
 	uring_bring_up();

@@ -275,7 +275,7 @@ VALUE(show_one, "1")
 VALUE(show_map_count, "65530")
 VALUE(show_mmap_min, "65536")
 VALUE(show_swappiness, "60")
-VALUE(show_file_max, "1048576")
+VALUE(show_nr_open, "1048576")
 VALUE(show_pipe_max, "1048576")
 VALUE(show_somaxconn, "4096")
 VALUE(show_watches, "65536")
@@ -290,6 +290,27 @@ VALUE(show_msgmax, "%d", MSG_SIZE_MAX)
 VALUE(show_msgmnb, "%d", MSG_QUEUE_BYTES)
 VALUE(show_msgmni, "%d", MSG_QUEUES)
 VALUE(show_dirty_ratio, "20")
+
+static void show_file_max(const struct subject *s UNUSED, struct text *t)
+{
+	unsigned open, max;
+
+	vfs_get_files(&open, &max);
+	text_add(t, "%u\n", max);
+}
+
+static void show_file_nr(const struct subject *s UNUSED, struct text *t)
+{
+	unsigned open, max;
+
+	vfs_get_files(&open, &max);
+	text_add(t, "%u\t0\t%u\n", open, max);
+}
+
+static void show_pipe_pages(const struct subject *s, struct text *t)
+{
+	text_add(t, "%llu\n", (unsigned long long)(s->k->pipe_memory >> PAGE_SHIFT));
+}
 
 static void show_hostname(const struct subject *s, struct text *t)
 {
@@ -391,7 +412,10 @@ static const struct pentry inotify_entries[] = {
 
 static const struct pentry fs_entries[] = {
 	{ .name = "file-max", .mode = RO, .show = show_file_max },
-	{ .name = "nr_open", .mode = RO, .show = show_file_max },
+	{ .name = "file-nr", .mode = RO, .show = show_file_nr },
+	{ .name = "nr_open", .mode = RO, .show = show_nr_open },
+	{ .name = "pipe-user-pages-soft", .mode = RO, .show = show_pipe_pages },
+	{ .name = "pipe-user-pages-hard", .mode = RO, .show = show_zero },
 	{ .name = "pipe-max-size", .mode = RO, .show = show_pipe_max },
 	{ .name = "inotify", .mode = DIR_, .children = inotify_entries },
 	{ .name = NULL },

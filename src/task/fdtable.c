@@ -14,11 +14,11 @@
  * Lock: fdtable.lock [f], which is also what readers take: uncontended it costs
  * two atomic operations, and nothing can free a file under a reader.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bitmap.h"
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "base/pool.h"
 #include "task/internal.h"
 
@@ -46,9 +46,9 @@ static void arrays_free(struct fdtable *ft)
 {
 	if (ft->files == ft->inline_files)
 		return;
-	free(ft->files);
-	free(ft->open);
-	free(ft->cloexec);
+	kmem_free(ft->files);
+	kmem_free(ft->open);
+	kmem_free(ft->cloexec);
 }
 
 static int arrays_grow(struct fdtable *ft, unsigned fd)
@@ -60,13 +60,13 @@ static int arrays_grow(struct fdtable *ft, unsigned fd)
 
 	if (FAULT_POINT("fdtable.grow"))
 		return -ENOMEM;
-	files = calloc(capacity, sizeof(struct file *));
-	open = calloc(words, sizeof(*open));
-	cloexec = calloc(words, sizeof(*cloexec));
+	files = kmem_zalloc(capacity * sizeof(struct file *));
+	open = kmem_zalloc(words * sizeof(*open));
+	cloexec = kmem_zalloc(words * sizeof(*cloexec));
 	if (!files || !open || !cloexec) {
-		free(files);
-		free(open);
-		free(cloexec);
+		kmem_free(files);
+		kmem_free(open);
+		kmem_free(cloexec);
 		return -ENOMEM;
 	}
 	memcpy(files, ft->files, ft->capacity * sizeof(struct file *));

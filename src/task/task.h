@@ -278,7 +278,8 @@ struct kernel {
 	struct mutex uts_lock;
 	unsigned ncpus;
 	uint64_t memory_limit;
-	uint64_t boot_ns; /* CLOCK_BOOTTIME at start */
+	uint64_t pipe_memory; /* beyond: new pipes are small */
+	uint64_t boot_ns;     /* CLOCK_BOOTTIME at start */
 	int32_t pid_max;
 	bool has_job_control; /* somebody outside continues the first process when it stops */
 	unsigned tasks_max;   /* threads in all: beyond: -EAGAIN */

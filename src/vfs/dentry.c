@@ -24,8 +24,9 @@
  *
  * The lru is a clock: a lookup sets DENTRY_REFERENCED, the hand clears it and
  * takes what it finds cleared. Lookups so never touch the list. It is wound by
- * lookups that missed, after they have dropped their locks, because the last
- * put of an inode may take its time.
+ * lookups that missed and at the end of each walk (which may have made a name),
+ * after they have dropped their locks, because the last put of an inode may take
+ * its time.
  */
 #include <stdlib.h>
 
@@ -36,7 +37,6 @@
 
 #define BUCKETS 32768u
 #define STRIPES 256u
-#define UNUSED_MAX 65536u
 #define SHRINK_BATCH 32
 
 struct stripe {
@@ -54,6 +54,7 @@ static struct mutex alias_lock = MUTEX_INIT(LOCK_DCACHE);
 static struct mutex lru_lock = MUTEX_INIT(LOCK_DCACHE);
 static struct list lru = LIST_INIT(lru); /* [lru_lock] every hashed dentry */
 static atomic_uint lru_count;
+static unsigned lru_max = 65536;
 
 static POOL_DEFINE(dentry_pool, struct dentry);
 
@@ -386,12 +387,17 @@ static unsigned drop_unused(struct dentry **found, unsigned count, bool climb)
 	return dropped;
 }
 
-static void dcache_shrink(void)
+void vfs_set_names_max(unsigned max)
+{
+	lru_max = max;
+}
+
+void dcache_shrink(void)
 {
 	struct dentry *found[SHRINK_BATCH];
 	unsigned look = 4 * SHRINK_BATCH;
 
-	if (likely(atomic_load_explicit(&lru_count, memory_order_relaxed) <= UNUSED_MAX))
+	if (likely(atomic_load_explicit(&lru_count, memory_order_relaxed) <= lru_max))
 		return;
 	drop_unused(found, lru_collect(found, &look, NULL, NULL), false);
 }

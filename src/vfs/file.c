@@ -22,15 +22,26 @@
 #include "vfs/internal.h"
 #include "vfs/notify.h"
 
-#define FILES_MAX (1u << 22)
 #define SIZE_LARGEST ((uint64_t)INT64_MAX)
 #define RWF_APPEND_BIT 0x10u
 #define RWF_NOAPPEND_BIT 0x20u
 
 static POOL_DEFINE(file_pool, struct file);
 static atomic_uint file_count;
+static unsigned files_max = 1u << 20;
 
 const struct file_ops path_file_ops = { .name = "path" };
+
+void vfs_set_files_max(unsigned max)
+{
+	files_max = max;
+}
+
+void vfs_get_files(unsigned *open, unsigned *max)
+{
+	*open = atomic_load(&file_count);
+	*max = files_max;
+}
 
 /* ---- life ---- */
 
@@ -38,7 +49,7 @@ struct file *file_alloc(const struct path *p, unsigned flags, const struct cred 
 {
 	struct file *f;
 
-	if (atomic_fetch_add(&file_count, 1) >= FILES_MAX) {
+	if (atomic_fetch_add(&file_count, 1) >= files_max) {
 		atomic_fetch_sub(&file_count, 1);
 		return NULL;
 	}

@@ -92,6 +92,8 @@ int dentry_exchange(struct dentry *a, struct dentry *b) MUST_CHECK;
 bool dentry_is_ancestor(struct dentry *maybe_ancestor, struct dentry *d);
 /* One of the inode's names, with a reference; one that is not deleted if any. */
 struct dentry *dentry_of_inode(struct inode *inode);
+/* Drops some names if too many are cached. No lock may be held. */
+void dcache_shrink(void);
 /* Forgets the names cached below a directory that is removed: they hold it. */
 void dcache_prune_children(struct dentry *parent);
 void dcache_prune_super(struct super *sb);

@@ -350,6 +350,11 @@ int file_create_unnamed(struct inode *inode, const char *name, unsigned flags,
 int file_open_inner(struct inode *inode, unsigned flags, const struct path *path,
 		    const struct vfs_ctx *ctx, struct file **out) MUST_CHECK;
 extern struct mappable vfs_mappable_anon;
+/* How many names are cached. Once, at start. */
+void vfs_set_names_max(unsigned max);
+/* How many open files there may be in all (-ENFILE beyond), and how many there are. */
+void vfs_set_files_max(unsigned max);
+void vfs_get_files(unsigned *open, unsigned *max);
 void file_get(struct file *f);
 /* Called before a file that epolls watch is released; filled by fs/epoll. */
 extern void (*vfs_file_going)(struct file *f);

@@ -101,6 +101,7 @@ void walk_end(struct walk *w)
 	free_texts(w);
 	if (w->cur.dentry)
 		path_put(&w->cur);
+	dcache_shrink();
 }
 
 /* ---- steps ---- */

@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "base/hash.h"
+#include "base/kmem.h"
 #include "fs/overlay/internal.h"
 
 #define SIZE_MIN 8
@@ -53,7 +54,7 @@ enum said names_find(struct onode *dir, const char *name, struct onode **out)
 static struct oentry *entry_create(const char *name)
 {
 	size_t len = strlen(name) + 1;
-	struct oentry *e = FAULT_POINT("overlay.entry") ? NULL : malloc(sizeof(*e) + len);
+	struct oentry *e = FAULT_POINT("overlay.entry") ? NULL : kmem_alloc(sizeof(*e) + len);
 
 	if (!e)
 		return NULL;
@@ -143,8 +144,8 @@ int names_change(struct onode *dir, const char *name, struct onode *node, bool w
 	if (r == 0 && node)
 		inode_get(&node->inode);
 	mutex_unlock(&dir->lock);
-	free(spare);
-	free(gone);
+	kmem_free(spare);
+	kmem_free(gone);
 	if (r == 0)
 		onode_pin(dir);
 	if (old)
@@ -161,7 +162,7 @@ void names_clear(struct onode *dir)
 			next = e->next;
 			if (e->node)
 				inode_put(&e->node->inode);
-			free(e);
+			kmem_free(e);
 		}
 	}
 	free(t->buckets);

@@ -31,6 +31,7 @@
 #define PIPE_BUF_SIZE 4096u
 #define PIPE_DEFAULT 65536u
 #define PIPE_MAX 1048576u
+#define PIPE_SMALL 8192u /* when there are too many */
 #define PACKETS_MAX 16u
 
 struct pipe {
@@ -50,6 +51,17 @@ struct pipe {
 
 POOL_DEFINE(pipe_pool, struct pipe);
 
+static _Atomic uint64_t limits_sum;      /* [a] of all pipes */
+static uint64_t limits_max = UINT64_MAX; /* [I] */
+
+/* Another pipe may hold `to` bytes, where it was `from`. */
+static bool limit_change(size_t from, size_t to)
+{
+	uint64_t before = atomic_fetch_add(&limits_sum, (uint64_t)to - from);
+
+	return to <= from || before - from + to <= limits_max;
+}
+
 static const struct file_ops pipe_ops;
 
 static struct pipe *pipe_new(void)
@@ -62,6 +74,10 @@ static struct pipe *pipe_new(void)
 	mutex_init(&p->lock, LOCK_PIPE);
 	waitq_init(&p->waitq);
 	p->limit = PIPE_DEFAULT;
+	if (!limit_change(0, PIPE_DEFAULT)) {
+		p->limit = PIPE_SMALL;
+		(void)limit_change(PIPE_DEFAULT, PIPE_SMALL);
+	}
 	return p;
 }
 
@@ -69,6 +85,7 @@ static void pipe_put(struct pipe *p)
 {
 	if (!refcount_put(&p->refs))
 		return;
+	(void)limit_change(p->limit, 0);
 	free(p->ring);
 	pool_free(&pipe_pool, p);
 }
@@ -335,6 +352,9 @@ static long set_size(struct pipe *p, uint64_t want)
 	mutex_lock(&p->lock);
 	if (size < pipe_used(p)) {
 		r = -EBUSY;
+	} else if (!limit_change(p->limit, size)) {
+		(void)limit_change(size, p->limit);
+		r = -EPERM;
 	} else {
 		p->limit = size;
 		r = (long)size;
@@ -519,8 +539,9 @@ static void fifo_forget(struct inode *inode)
 		pipe_put(p);
 }
 
-void pipe_init(void)
+void pipe_init(uint64_t memory)
 {
+	limits_max = memory;
 	vfs_forget_fifo = fifo_forget;
 	vfs_open_fifo = fifo_open;
 }

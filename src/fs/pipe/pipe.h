@@ -6,7 +6,9 @@
 /* The read end in out[0], the write end in out[1]; flags: O_NONBLOCK,
  * O_DIRECT (packets). -ENOMEM, -ENFILE. */
 int pipe_create(unsigned flags, const struct cred *cred, struct file *out[2]) MUST_CHECK;
-/* Registers the opener of fifos with vfs. Once, at start. */
-void pipe_init(void);
+/* Registers the opener of fifos with vfs. Once, at start. memory: when all pipes
+ * together may hold that many bytes, new ones get two pages (pipe(7),
+ * pipe-user-pages-soft; nobody is exempt). */
+void pipe_init(uint64_t memory);
 /* True for either end of a pipe or fifo. */
 bool file_is_pipe(const struct file *f);

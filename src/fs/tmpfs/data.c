@@ -120,7 +120,7 @@ static int fill_gap(struct tmpfs_inode *ti, uint64_t pos, uint64_t size)
 	struct tmpfs_super *ts = tmpfs_super_of(ti);
 	int r;
 
-	if (memfile_over_limit(ts->mf))
+	if (memfile_is_exhausted(ts->mf))
 		return -ENOMEM;
 	if (!charge(ts, size))
 		return -ENOSPC;
@@ -159,6 +159,20 @@ uint64_t tmpfs_fill_locked(struct tmpfs_inode *ti, uint64_t start, uint64_t end,
 		}
 	}
 	return end;
+}
+
+uint64_t tmpfs_grow_locked(struct tmpfs_inode *ti, uint64_t start, uint64_t end, int *err)
+{
+	struct tmpfs_super *ts = tmpfs_super_of(ti);
+	uint64_t there = start;
+
+	if (!memfile_is_tight(ts->mf))
+		return tmpfs_fill_locked(ti, start, end, err);
+	/* What is there already can be written, and nothing else. */
+	while (there < end && tmpfs_extent_at(ti, there))
+		there = MIN(tmpfs_extent_at(ti, there)->range.end, end);
+	*err = there == end ? 0 : ts->limit_pages ? -ENOSPC : -ENOMEM;
+	return there;
 }
 
 /* ---- copying ---- */

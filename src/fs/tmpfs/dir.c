@@ -139,10 +139,20 @@ static void dir_changed_locked(struct tmpfs_inode *dir, int links)
 	dir->nlink += (uint32_t)links;
 }
 
-static void add_links(struct tmpfs_inode *ti, int links)
+static void add_link(struct tmpfs_inode *ti)
 {
 	mutex_lock(&ti->lock);
-	ti->nlink += (uint32_t)links;
+	if (ti->nlink++ > 0)
+		atomic_fetch_add(&tmpfs_super_of(ti)->more_names, 1);
+	ti->ctime = tmpfs_now();
+	mutex_unlock(&ti->lock);
+}
+
+static void drop_link(struct tmpfs_inode *ti)
+{
+	mutex_lock(&ti->lock);
+	if (--ti->nlink > 0)
+		atomic_fetch_sub(&tmpfs_super_of(ti)->more_names, 1);
 	ti->ctime = tmpfs_now();
 	mutex_unlock(&ti->lock);
 }
@@ -208,10 +218,22 @@ static int tmpfs_lookup(struct inode *inode, const char *name, const struct vfs_
 	return e ? 0 : -ENOENT;
 }
 
-static struct tmpfs_inode *new_inode(struct inode *dir, uint32_t mode, const struct vfs_ctx *ctx)
+/* As many inodes as pages, as Linux has it by default. */
+static bool is_full(struct tmpfs_super *ts)
 {
-	return tmpfs_inode_create(tmpfs_super_of(tmpfs_of(dir)), mode, ctx->cred->fsuid,
-				  vfs_new_gid(dir, ctx));
+	return ts->limit_pages && tmpfs_files(ts) > ts->limit_pages;
+}
+
+static int new_inode(struct inode *dir, uint32_t mode, const struct vfs_ctx *ctx,
+		     struct tmpfs_inode **out)
+{
+	struct tmpfs_super *ts = tmpfs_super_of(tmpfs_of(dir));
+
+	*out = NULL;
+	if (is_full(ts))
+		return -ENOSPC;
+	*out = tmpfs_inode_create(ts, mode, ctx->cred->fsuid, vfs_new_gid(dir, ctx));
+	return *out ? 0 : -ENOMEM;
 }
 
 /* Names a fresh inode; takes over the caller's reference. */
@@ -238,10 +260,11 @@ static int name_inode(struct inode *inode, const char *name, struct tmpfs_inode 
 static int tmpfs_mknod(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev,
 		       const struct vfs_ctx *ctx, struct inode **out)
 {
-	struct tmpfs_inode *ti = new_inode(dir, mode, ctx);
+	struct tmpfs_inode *ti;
+	int r = new_inode(dir, mode, ctx, &ti);
 
-	if (!ti)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	ti->inode.rdev = rdev;
 	return name_inode(dir, name, ti, out);
 }
@@ -261,10 +284,11 @@ static int tmpfs_mkdir(struct inode *dir, const char *name, uint32_t mode,
 static int tmpfs_symlink(struct inode *dir, const char *name, const char *target,
 			 const struct vfs_ctx *ctx, struct inode **out)
 {
-	struct tmpfs_inode *ti = new_inode(dir, S_IFLNK | 0777, ctx);
+	struct tmpfs_inode *ti;
+	int r = new_inode(dir, S_IFLNK | 0777, ctx, &ti);
 
-	if (!ti)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	ti->target = FAULT_POINT("tmpfs.symlink") ? NULL : strdup(target);
 	if (!ti->target) {
 		inode_put(&ti->inode);
@@ -276,10 +300,11 @@ static int tmpfs_symlink(struct inode *dir, const char *name, const char *target
 static int tmpfs_tmpfile(struct inode *dir, uint32_t mode, const struct vfs_ctx *ctx,
 			 struct inode **out)
 {
-	struct tmpfs_inode *ti = new_inode(dir, S_IFREG | (mode & 07777), ctx);
+	struct tmpfs_inode *ti;
+	int r = new_inode(dir, S_IFREG | (mode & 07777), ctx, &ti);
 
-	if (!ti)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	ti->nlink = 0;
 	*out = &ti->inode;
 	return 0;
@@ -289,17 +314,20 @@ static int tmpfs_link(struct inode *dir, const char *name, struct inode *target,
 		      const struct vfs_ctx *ctx)
 {
 	struct tmpfs_inode *ti = tmpfs_of(target);
-	struct tmpfs_entry *e = entry_create(name, target);
+	struct tmpfs_entry *e;
 	int r;
 
 	(void)ctx;
+	if (READ_ONCE(ti->nlink) && is_full(tmpfs_super_of(ti)))
+		return -ENOSPC;
+	e = entry_create(name, target);
 	if (!e)
 		return -ENOMEM;
 	r = add_entry(tmpfs_of(dir), e);
 	if (r < 0)
 		entry_destroy(e);
 	else
-		add_links(ti, 1);
+		add_link(ti);
 	return r;
 }
 
@@ -329,7 +357,7 @@ static int tmpfs_unlink(struct inode *dir, const char *name, struct inode *victi
 	inode_get(victim);
 	r = take_entry(tmpfs_of(dir), name, 0);
 	if (r == 0)
-		add_links(tmpfs_of(victim), -1);
+		drop_link(tmpfs_of(victim));
 	inode_put(victim);
 	return r;
 }
@@ -457,7 +485,7 @@ static int tmpfs_rename(struct inode *olddir, const char *oldname, struct inode 
 		goto out_destroy;
 	}
 	if (target && !is_dir(target))
-		add_links(tmpfs_of(target), -1);
+		drop_link(tmpfs_of(target));
 	moved(inode, newdir);
 	entry_destroy(taken[0]);
 	entry_destroy(taken[1]);

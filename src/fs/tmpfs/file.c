@@ -96,7 +96,7 @@ static ssize_t write_locked(struct tmpfs_inode *ti, const struct block *blk, siz
 		n = seal_limit(d, *pos, (uint64_t)n);
 	if (n <= 0)
 		return n;
-	filled = tmpfs_fill_locked(ti, page_down(*pos), page_up(*pos + (uint64_t)n), &err);
+	filled = tmpfs_grow_locked(ti, page_down(*pos), page_up(*pos + (uint64_t)n), &err);
 	if (filled <= *pos)
 		return err;
 	tmpfs_clear_end_locked(ti, *pos);
@@ -191,7 +191,7 @@ static int reserve(struct tmpfs_inode *ti, int mode, uint64_t off, uint64_t end)
 	    (atomic_load(&d->seals) & F_SEAL_GROW))
 		r = -EPERM;
 	else
-		(void)tmpfs_fill_locked(ti, page_down(off), page_up(end), &r);
+		(void)tmpfs_grow_locked(ti, page_down(off), page_up(end), &r);
 	if (r == 0 && !(mode & FALLOC_FL_KEEP_SIZE) && end > d->size) {
 		tmpfs_clear_end_locked(ti, end);
 		d->size = end;

@@ -15,6 +15,7 @@ struct tmpfs_super {
 	uint64_t limit_pages;    /* [I] 0: none */
 	atomic_ulong used_pages; /* [a] */
 	atomic_ulong live;       /* [a] inodes, and 1 until super_ops.destroy */
+	atomic_ulong more_names; /* [a] of inodes, beyond the first of each */
 	atomic_ulong next_ino;   /* [a] */
 	struct mutex reap_lock;
 	struct list dead; /* [reap] inodes to free, by ->reap */
@@ -84,6 +85,12 @@ static inline struct tmpfs_inode *tmpfs_of(struct inode *inode)
 	return container_of(inode, struct tmpfs_inode, inode);
 }
 
+/* What Linux counts as inodes: more names of one cost memory too. */
+static inline uint64_t tmpfs_files(struct tmpfs_super *ts)
+{
+	return atomic_load(&ts->live) + atomic_load(&ts->more_names);
+}
+
 static inline struct tmpfs_super *tmpfs_super_of(const struct tmpfs_inode *ti)
 {
 	return container_of(ti->inode.sb, struct tmpfs_super, sb);
@@ -121,6 +128,8 @@ struct tmpfs_extent *tmpfs_extent_at(struct tmpfs_inode *ti, uint64_t pos);
 /* Fills the holes of [start, end), page aligned; data_lock for writing. Returns
  * how far it came (== end: all) and in *err why not further. */
 uint64_t tmpfs_fill_locked(struct tmpfs_inode *ti, uint64_t start, uint64_t end, int *err);
+/* The same for what can be refused: nothing new while memory is tight. */
+uint64_t tmpfs_grow_locked(struct tmpfs_inode *ti, uint64_t start, uint64_t end, int *err);
 /* Bytes of a file to blocks, holes as zeros; from blocks into filled extents.
  * Both return the bytes moved before a fault. data_lock is held. */
 size_t tmpfs_copy_out_locked(struct tmpfs_inode *ti, uint64_t pos, size_t n,

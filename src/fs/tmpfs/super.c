@@ -109,7 +109,7 @@ static int tmpfs_statfs(struct super *sb, struct kstatfs *out)
 	out->blocks = total;
 	out->bavail = out->bfree;
 	out->files = total;
-	out->ffree = total - MIN(total, atomic_load(&ts->live));
+	out->ffree = total - MIN(total, tmpfs_files(ts));
 	out->fsid = sb->dev;
 	out->namelen = 255;
 	return 0;
@@ -151,6 +151,7 @@ int tmpfs_create(struct memfile *mf, uint64_t size_limit, uint32_t mode, uint32_
 	ts->mf = mf;
 	ts->limit_pages = page_up(size_limit) / PAGE_SIZE;
 	atomic_init(&ts->live, 1);
+	atomic_init(&ts->more_names, 0);
 	atomic_init(&ts->next_ino, 1);
 	mutex_init(&ts->reap_lock, LOCK_REMOTE);
 	list_init(&ts->dead);

@@ -1,7 +1,7 @@
 /* Extended attributes: a short list per inode; the rules are vfs/xattr.c's. */
 #include <linux/xattr.h>
-#include <stdlib.h>
 
+#include "base/kmem.h"
 #include "fs/tmpfs/internal.h"
 
 #define XATTR_BYTES_MAX (256u << 10) /* of one inode, names and values */
@@ -20,7 +20,7 @@ static void xattr_free(struct tmpfs_xattr *x)
 	if (!x)
 		return;
 	list_del(&x->link);
-	free(x);
+	kmem_free(x);
 }
 
 /* Name and value lie behind the head. */
@@ -30,7 +30,7 @@ static struct tmpfs_xattr *xattr_alloc(const char *name, const void *val, size_t
 	struct tmpfs_xattr *x = NULL;
 
 	if (!FAULT_POINT("tmpfs.xattr"))
-		x = malloc(sizeof(*x) + name_size + size);
+		x = kmem_alloc(sizeof(*x) + name_size + size);
 	if (!x)
 		return NULL;
 	list_init(&x->link);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "base/kmem.h"
 #include "base/pool.h"
 
 /* A group that somebody has joined. */
@@ -144,7 +145,7 @@ void multicast_deliver(struct udp_msg *msg)
 
 	if (!g || (name_route(&msg->to) == ROUTE_MULTICAST && !has_members(&msg->to))) {
 		free(g);
-		free(msg);
+		kmem_free(msg);
 		return;
 	}
 	g->msg = msg;
@@ -159,7 +160,7 @@ void multicast_deliver(struct udp_msg *msg)
 		socket_put(g->socket[i]);
 	}
 	free(g);
-	free(msg);
+	kmem_free(msg);
 }
 
 /* ---- joining and leaving ---- */

@@ -30,8 +30,8 @@
  *     of one that was urgent and is not read (UINT64_MAX: none).
  *
  * What a sender may have unread: its send buffer (SO_SNDBUF), beyond what the
- * receiver's buffer takes (half of SO_RCVBUF, as in Linux). All connections together
- * hold at most TCP_MEMORY_MAX; beyond that each gets one chunk at a time.
+ * receiver's buffer takes (half of SO_RCVBUF, as in Linux). While memory is tight
+ * (base/kmem.h) each gets one small chunk at a time.
  */
 #pragma once
 
@@ -49,8 +49,7 @@
 #define TCP_SNDBUF_DEFAULT 16384
 #define TCP_RCVBUF_DEFAULT 131072
 #define TCP_SNDBUF_CONNECTED 2626560 /* what Linux raises it to on lo */
-#define TCP_MEMORY_MAX ((size_t)512 << 20)
-#define TCP_MSS_LO 65483 /* lo's MTU without headers and time stamps */
+#define TCP_MSS_LO 65483             /* lo's MTU without headers and time stamps */
 
 /* As TCP_INFO and /proc/net/tcp show them. */
 enum tcp_state {

@@ -6,19 +6,17 @@
  * it; the next read skips it, unless SO_OOBINLINE makes it a byte like any other. A
  * second urgent byte takes the place of the first, which is then read as data.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "abi/errno.h"
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "net/inet/tcp.h"
 #include "task/task.h"
 
 #define CHUNK_MAX ((size_t)64 << 10)
 #define CHUNK_SHARED ((size_t)4096) /* a chunk that small writes share */
 #define SMALL_WRITE ((size_t)1024)
-
-static atomic_size_t memory_used; /* by all queues */
 
 /* ---- memory ---- */
 
@@ -29,7 +27,7 @@ static size_t charge_of(const struct tcp_chunk *c)
 
 static struct tcp_chunk *chunk_new(size_t room)
 {
-	struct tcp_chunk *c = FAULT_POINT("tcp.chunk") ? NULL : malloc(sizeof(*c) + room);
+	struct tcp_chunk *c = FAULT_POINT("tcp.chunk") ? NULL : kmem_alloc(sizeof(*c) + room);
 
 	if (!c)
 		return NULL;
@@ -45,7 +43,7 @@ void tcp_free_chunks(struct list *chunks)
 		struct tcp_chunk *c = list_first(chunks, struct tcp_chunk, link);
 
 		list_del(&c->link);
-		free(c);
+		kmem_free(c);
 	}
 }
 
@@ -53,14 +51,12 @@ static void charge_locked(struct tcp_sock *t, size_t size)
 {
 	mutex_assert_held(&t->i.s.lock);
 	atomic_fetch_add(&t->charge, size);
-	atomic_fetch_add(&memory_used, size);
 }
 
 void tcp_uncharge_locked(struct tcp_sock *t, size_t size)
 {
 	mutex_assert_held(&t->i.s.lock);
 	atomic_fetch_sub(&t->charge, size);
-	atomic_fetch_sub(&memory_used, size);
 }
 
 /* ---- room ---- */
@@ -89,11 +85,8 @@ static bool has_room_locked(struct tcp_sock *t)
 	if (!t->peer)
 		return true;
 	for (int i = 0; i < 2; i++) {
-		bool over = atomic_load_explicit(&memory_used, memory_order_relaxed) >
-			    TCP_MEMORY_MAX;
-
 		if (tcp_unread_locked(t) < sndbuf_of(t) &&
-		    (!over || !atomic_load(&t->peer->charge)))
+		    (!kmem_is_tight() || !atomic_load(&t->peer->charge)))
 			return true;
 		atomic_store(&t->wants_room, true); /* and look once more */
 	}
@@ -254,7 +247,7 @@ static ssize_t deliver(struct tcp_sock *t, struct tcp_sock *to, struct tcp_chunk
 	}
 	mutex_unlock(&to->i.s.lock);
 	if (c) {
-		free(c);
+		kmem_free(c);
 		return -ESTALE;
 	}
 	data_came(to, urgent);
@@ -264,7 +257,7 @@ static ssize_t deliver(struct tcp_sock *t, struct tcp_sock *to, struct tcp_chunk
 /* A part of a write in a chunk of its own. */
 static ssize_t send_chunk(struct tcp_sock *t, struct tcp_sock *to, struct uio *u, unsigned flags)
 {
-	size_t n = MIN(u->remaining, CHUNK_MAX);
+	size_t n = MIN(u->remaining, kmem_is_tight() ? CHUNK_SHARED : CHUNK_MAX);
 	struct tcp_chunk *c = chunk_new(n);
 	ssize_t r;
 
@@ -272,7 +265,7 @@ static ssize_t send_chunk(struct tcp_sock *t, struct tcp_sock *to, struct uio *u
 		return -ENOBUFS;
 	r = uio_read(u, c->data, n);
 	if (r <= 0) {
-		free(c);
+		kmem_free(c);
 		return -EFAULT;
 	}
 	c->size = (size_t)r;

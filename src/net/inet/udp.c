@@ -3,11 +3,11 @@
 
 #include <linux/sockios.h>
 #include <linux/udp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "abi/errno.h"
+#include "base/kmem.h"
 #include "base/pool.h"
 
 static POOL_DEFINE(udp_pool, struct udp_sock);
@@ -62,7 +62,7 @@ static void udp_release(struct socket *s)
 	u->cork = NULL;
 	mutex_unlock(&s->lock);
 	mutex_unlock(&s->read_lock);
-	free(cork);
+	kmem_free(cork);
 	udp_free_msgs(&msgs);
 	waitq_wake_all(&s->waitq, EV_ALL);
 }

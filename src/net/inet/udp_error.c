@@ -6,7 +6,6 @@
  */
 #include "net/inet/udp.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 /* needs struct timespec */
@@ -14,6 +13,7 @@
 #include <linux/icmp.h>
 
 #include "abi/errno.h"
+#include "base/kmem.h"
 
 /* What ICMP quotes of a datagram: 576 bytes or 1280 in all, less the headers. */
 #define QUOTED4 520u
@@ -37,7 +37,7 @@ void udp_refused(struct udp_sock *u, struct udp_msg *msg)
 	if (tell)
 		atomic_store(&u->i.s.err, ECONNREFUSED);
 	mutex_unlock(&u->i.s.lock);
-	free(msg);
+	kmem_free(msg);
 	if (tell)
 		waitq_wake_all(&u->i.s.waitq, EV_ERR);
 }
@@ -89,6 +89,6 @@ ssize_t udp_recv_error(struct udp_sock *u, struct socket_msg *m)
 		name_to_sockaddr(u->i.s.family, &msg->to, m->name);
 	if (m->control)
 		describe_error(msg, m->control);
-	free(msg);
+	kmem_free(msg);
 	return r < (ssize_t)n ? -EFAULT : r;
 }

@@ -6,10 +6,10 @@
  */
 #include "net/inet/udp.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "abi/errno.h"
+#include "base/kmem.h"
 
 /* ---- control messages ---- */
 
@@ -158,6 +158,6 @@ ssize_t udp_recvmsg(struct socket *s, struct socket_msg *m, unsigned flags, stru
 		take_off(u, msg);
 	mutex_unlock(&s->read_lock);
 	if (!(flags & MSG_PEEK))
-		free(msg);
+		kmem_free(msg);
 	return r;
 }

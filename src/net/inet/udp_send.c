@@ -6,12 +6,12 @@
 #include "net/inet/udp.h"
 
 #include <linux/udp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "abi/errno.h"
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "host/host.h"
 
 /* What Linux charges beyond the bytes (its skb). */
@@ -22,7 +22,7 @@
 
 static struct udp_msg *msg_new(size_t size)
 {
-	struct udp_msg *msg = FAULT_POINT("udp.message") ? NULL : malloc(sizeof(*msg) + size);
+	struct udp_msg *msg = FAULT_POINT("udp.message") ? NULL : kmem_alloc(sizeof(*msg) + size);
 
 	if (!msg)
 		return NULL;
@@ -50,7 +50,7 @@ void udp_free_msgs(struct list *msgs)
 		struct udp_msg *msg = list_first(msgs, struct udp_msg, link);
 
 		list_del(&msg->link);
-		free(msg);
+		kmem_free(msg);
 	}
 }
 
@@ -70,7 +70,7 @@ void udp_enqueue(struct udp_sock *u, struct udp_msg *msg)
 	if (took)
 		waitq_wake(&u->i.s.waitq, EV_IN | EV_RDNORM);
 	else
-		free(msg);
+		kmem_free(msg);
 }
 
 /* ---- where it goes ---- */
@@ -325,7 +325,7 @@ static ssize_t send_bytes(struct udp_sock *u, const struct udp_sending *how, str
 			return -ENOBUFS;
 		r = size ? uio_read(data, msg->data, size) : 0;
 		if (r < (ssize_t)size) {
-			free(msg);
+			kmem_free(msg);
 			return -EFAULT;
 		}
 		deliver(u, msg);
@@ -337,28 +337,31 @@ static ssize_t send_bytes(struct udp_sock *u, const struct udp_sending *how, str
 static ssize_t keep(struct udp_sock *u, const struct udp_sending *how, struct uio *data)
 {
 	size_t n = data->remaining, max = name_is_v4(&how->to) ? UDP_SIZE_MAX4 : UDP_SIZE_MAX6;
-	uint8_t *bytes = malloc(n ? n : 1), *grown;
+	uint8_t *bytes = kmem_alloc(n), *grown;
 	ssize_t r = (ssize_t)n;
 
 	if (!bytes)
 		return -ENOBUFS;
 	if (n && uio_read(data, bytes, n) < (ssize_t)n) {
-		free(bytes);
+		kmem_free(bytes);
 		return -EFAULT;
 	}
 	mutex_lock(&u->i.s.lock);
-	grown = u->cork_size + n > max ? NULL : realloc(u->cork, u->cork_size + n + 1);
+	grown = u->cork_size + n > max ? NULL : kmem_alloc(u->cork_size + n);
 	if (grown) {
 		if (!u->cork)
 			u->cork_to = how->to;
+		else
+			memcpy(grown, u->cork, u->cork_size);
+		memcpy(grown + u->cork_size, bytes, n);
+		kmem_free(u->cork);
 		u->cork = grown;
-		memcpy(u->cork + u->cork_size, bytes, n);
 		u->cork_size += n;
 	} else {
 		r = u->cork_size + n > max ? -EMSGSIZE : -ENOBUFS;
 	}
 	mutex_unlock(&u->i.s.lock);
-	free(bytes);
+	kmem_free(bytes);
 	return r;
 }
 
@@ -386,7 +389,7 @@ int udp_uncork(struct udp_sock *u, const struct vfs_ctx *ctx UNUSED)
 		uio_init_kernel(&data, &seg, UIO_FROM_USER, bytes, size);
 		r = send_bytes(u, &how, &data);
 	}
-	free(bytes);
+	kmem_free(bytes);
 	return r < 0 ? (int)r : 0;
 }
 

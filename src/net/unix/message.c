@@ -5,11 +5,11 @@
  * messages with sockets, and so on as deep as a guest likes: the thread that frees
  * keeps a list, and what turns up further in is put on it.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "abi/errno.h"
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "net/unix/unix.h"
 
 /* What Linux charges beyond the bytes (its skb), so that buffers of a given size
@@ -29,12 +29,12 @@ static size_t charge_of(size_t size)
 
 int unix_msg_create(struct unix_sock *u, size_t size, struct socket_msg *m, struct unix_msg **out)
 {
-	struct unix_msg *msg = FAULT_POINT("unix.message") ? NULL : malloc(sizeof(*msg) + size);
+	struct unix_msg *msg = FAULT_POINT("unix.message") ? NULL : kmem_alloc(sizeof(*msg) + size);
 	ssize_t r;
 
 	*out = NULL;
 	if (!msg)
-		return -ENOMEM;
+		return -ENOBUFS;
 	list_init(&msg->link);
 	list_init(&msg->files_link);
 	msg->files = NULL;
@@ -43,7 +43,7 @@ int unix_msg_create(struct unix_sock *u, size_t size, struct socket_msg *m, stru
 	msg->done = 0;
 	r = uio_read(m->data, msg->data, size);
 	if (r < 0 || (size_t)r < size) {
-		free(msg);
+		kmem_free(msg);
 		return -EFAULT;
 	}
 	msg->size = size;
@@ -155,7 +155,7 @@ static void free_one(struct unix_msg *msg)
 	if (!was_writable && unix_is_writable(sender))
 		waitq_wake(&sender->s.waitq, EV_OUT | EV_WRNORM | EV_WRBAND);
 	unix_put(sender);
-	free(msg);
+	kmem_free(msg);
 	socket_files_put(files);
 }
 
