@@ -78,6 +78,7 @@ static void emit_stats(struct kernel *k, struct out *o, bool json)
 		{ "threads_reused", ps.ctx_reused },
 		{ "memory_used", ms.used },
 		{ "memory_peak", ms.peak },
+		{ "oom_kills", atomic_load(&k->oom_kills) },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

@@ -116,12 +116,13 @@ static unsigned host_cpus(void)
 }
 
 /* Nothing more can be evicted. */
-static void memory_is_short(void *arg UNUSED, uint64_t excess)
+static void memory_is_short(void *arg, uint64_t excess)
 {
 	static atomic_bool said;
 
-	if (!atomic_exchange(&said, true))
-		log_warn("guests use %llu KiB more memory than the limit",
+	if (!oom_kill(arg) && !atomic_exchange(&said, true))
+		log_warn("guests use %llu KiB more memory than the limit, and none of them may be "
+			 "killed",
 			 (unsigned long long)excess >> 10);
 }
 

@@ -59,6 +59,13 @@ extern const struct pentry proc_pid_dir, proc_tid_dir, proc_fd_link, proc_fdinfo
 extern const struct pentry proc_task_dir, proc_fd_dir, proc_fdinfo_dir;
 extern const struct pentry proc_cwd_link, proc_root_link, proc_exe_link; /* links.c */
 
+/* oom.c */
+void show_oom_score(const struct subject *s, struct text *t);
+void show_oom_score_adj(const struct subject *s, struct text *t);
+void show_oom_adj(const struct subject *s, struct text *t);
+ssize_t store_oom_score_adj(const struct subject *s, const char *buf, size_t size);
+ssize_t store_oom_adj(const struct subject *s, const char *buf, size_t size);
+
 /* The namespaces' inodes: once, before the first lookup. */
 int procfs_ns_init(void) MUST_CHECK;
 /* memory.c: what /proc/[pid] shows of an address space. */

@@ -328,29 +328,6 @@ static void show_limits(const struct subject *s, struct text *t)
 	}
 }
 
-static void show_oom_adj(const struct subject *s, struct text *t)
-{
-	text_add(t, "%d\n", s->group->oom_score_adj);
-}
-
-static ssize_t store_oom_adj(const struct subject *s, const char *buf, size_t size)
-{
-	char *end;
-	long v = strtol(buf, &end, 10);
-
-	if (end == buf || v < -1000 || v > 1000)
-		return -EINVAL;
-	mutex_lock(&s->group->lock);
-	s->group->oom_score_adj = (int)v;
-	mutex_unlock(&s->group->lock);
-	return (ssize_t)size;
-}
-
-static void show_zero(const struct subject *s UNUSED, struct text *t)
-{
-	text_add(t, "0\n");
-}
-
 static void show_cgroup(const struct subject *s UNUSED, struct text *t)
 {
 	text_add(t, "0::/\n");
@@ -518,44 +495,45 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 	return 0;
 }
 
-#define COMMON_ENTRIES                                                                      \
-	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                            \
-		{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm },     \
-		{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },        \
-		{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },              \
-		{ .name = "stat", .mode = RO, .show = show_stat },                          \
-		{ .name = "statm", .mode = RO, .show = show_statm },                        \
-		{ .name = "status", .mode = RO, .show = show_status },                      \
-		{ .name = "maps", .mode = RO, .show = proc_show_maps },                     \
-		{ .name = "smaps", .mode = RO, .show = proc_show_smaps },                   \
-		{ .name = "smaps_rollup", .mode = RO, .show = proc_show_rollup },           \
-		{ .name = "pagemap", .mode = S_IFREG | 0400, .pread = proc_pagemap },       \
-		{ .name = "clear_refs", .mode = S_IFREG | 0200, .store = proc_clear_refs }, \
-		{ .name = "mem",                                                            \
-		  .mode = S_IFREG | 0600,                                                   \
-		  .pread = proc_mem_read,                                                   \
-		  .pwrite = proc_mem_write },                                               \
-		{ .name = "limits", .mode = RO, .show = show_limits },                      \
-		{ .name = "oom_score", .mode = RO, .show = show_zero },                     \
-		{ .name = "oom_score_adj",                                                  \
-		  .mode = RW,                                                               \
-		  .show = show_oom_adj,                                                     \
-		  .store = store_oom_adj },                                                 \
-		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                      \
-		{ .name = "uid_map", .mode = RO, .show = show_idmap },                      \
-		{ .name = "gid_map", .mode = RO, .show = show_idmap },                      \
-		{ .name = "setgroups", .mode = RO, .show = show_setgroups },                \
-		{ .name = "loginuid", .mode = RO, .show = show_loginuid },                  \
-		{ .name = "sessionid", .mode = RO, .show = show_loginuid },                 \
-		{ .name = "personality", .mode = RO, .show = show_personality },            \
-		{ .name = "io", .mode = RO, .show = show_io },                              \
-		{ .name = "wchan", .mode = RO, .show = show_wchan },                        \
-		{ .name = "sched", .mode = RO, .show = show_sched },                        \
-		{ .name = "mounts", .mode = RO, .show = show_mounts },                      \
-		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                \
-		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },                \
-	{                                                                                   \
-		.name = "net", .mode = DIR_, .children = proc_net_entries                   \
+#define COMMON_ENTRIES                                                                           \
+	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                                 \
+		{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm },          \
+		{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },             \
+		{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },                   \
+		{ .name = "stat", .mode = RO, .show = show_stat },                               \
+		{ .name = "statm", .mode = RO, .show = show_statm },                             \
+		{ .name = "status", .mode = RO, .show = show_status },                           \
+		{ .name = "maps", .mode = RO, .show = proc_show_maps },                          \
+		{ .name = "smaps", .mode = RO, .show = proc_show_smaps },                        \
+		{ .name = "smaps_rollup", .mode = RO, .show = proc_show_rollup },                \
+		{ .name = "pagemap", .mode = S_IFREG | 0400, .pread = proc_pagemap },            \
+		{ .name = "clear_refs", .mode = S_IFREG | 0200, .store = proc_clear_refs },      \
+		{ .name = "mem",                                                                 \
+		  .mode = S_IFREG | 0600,                                                        \
+		  .pread = proc_mem_read,                                                        \
+		  .pwrite = proc_mem_write },                                                    \
+		{ .name = "limits", .mode = RO, .show = show_limits },                           \
+		{ .name = "oom_score", .mode = RO, .show = show_oom_score },                     \
+		{ .name = "oom_adj", .mode = RW, .show = show_oom_adj, .store = store_oom_adj }, \
+		{ .name = "oom_score_adj",                                                       \
+		  .mode = RW,                                                                    \
+		  .show = show_oom_score_adj,                                                    \
+		  .store = store_oom_score_adj },                                                \
+		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                           \
+		{ .name = "uid_map", .mode = RO, .show = show_idmap },                           \
+		{ .name = "gid_map", .mode = RO, .show = show_idmap },                           \
+		{ .name = "setgroups", .mode = RO, .show = show_setgroups },                     \
+		{ .name = "loginuid", .mode = RO, .show = show_loginuid },                       \
+		{ .name = "sessionid", .mode = RO, .show = show_loginuid },                      \
+		{ .name = "personality", .mode = RO, .show = show_personality },                 \
+		{ .name = "io", .mode = RO, .show = show_io },                                   \
+		{ .name = "wchan", .mode = RO, .show = show_wchan },                             \
+		{ .name = "sched", .mode = RO, .show = show_sched },                             \
+		{ .name = "mounts", .mode = RO, .show = show_mounts },                           \
+		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                     \
+		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },                     \
+	{                                                                                        \
+		.name = "net", .mode = DIR_, .children = proc_net_entries                        \
 	}
 
 /* The fixed part is a table; the links and directories with parts elsewhere

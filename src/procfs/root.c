@@ -198,12 +198,12 @@ static void show_vmstat(const struct subject *s, struct text *t)
 	text_add(t,
 		 "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped 0\nnr_file_pages %llu\n"
 		 "nr_dirty 0\nnr_writeback 0\nnr_shmem %llu\npgpgin 0\npgpgout 0\npswpin 0\n"
-		 "pswpout 0\npgfault %lu\npgmajfault %lu\noom_kill 0\n",
+		 "pswpout 0\npgfault %lu\npgmajfault %lu\noom_kill %lu\n",
 		 (unsigned long long)(limit - MIN(ms.used, limit)) >> PAGE_SHIFT,
 		 (unsigned long long)ms.used >> PAGE_SHIFT,
 		 (unsigned long long)ms.allocated[MEMFILE_PAGECACHE] >> PAGE_SHIFT,
 		 (unsigned long long)ms.allocated[MEMFILE_TMPFS] >> PAGE_SHIFT, minflt + majflt,
-		 majflt);
+		 majflt, atomic_load(&s->k->oom_kills));
 }
 
 static void show_empty(const struct subject *s UNUSED, struct text *t UNUSED)

@@ -56,7 +56,7 @@ void vfork_release(struct task *t)
 
 	if (!v)
 		return;
-	t->vfork = NULL;
+	__atomic_store_n(&t->vfork, NULL, __ATOMIC_RELAXED);
 	atomic_store(&v->done, true);
 	waitq_wake_all(&v->waitq, EV_IN);
 	vfork_put(v);
@@ -179,8 +179,9 @@ static void task_release_mm(struct task *t)
 	mutex_unlock(&pids_lock);
 	if (!mm)
 		return;
-	usage_note_rss(t->group, mm);
-	mm_user_del(mm);
+	/* Once for all threads: it walks the address space. */
+	if (mm_user_del(mm) || READ_ONCE(t->group->ntasks) == 1)
+		usage_note_rss(t->group, mm);
 	mm_put(mm);
 }
 

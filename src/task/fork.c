@@ -132,6 +132,7 @@ static int child_group(struct task *t, const struct clone_request *req, struct t
 	if (g->exe)
 		file_get(g->exe);
 	g->oom_score_adj = from->oom_score_adj;
+	g->oom_score_adj_min = from->oom_score_adj_min;
 	g->dumpable = from->dumpable;
 	mutex_unlock(&from->lock);
 	*out = g;

@@ -181,6 +181,14 @@ void futex_exit_pi(struct task *t);
 
 bool fdtable_is_shared(struct fdtable *ft);
 
+/* ---- oom.c ---- */
+
+/* t's fault found no memory: somebody goes, perhaps t. => sleeps */
+void oom_fault(struct task *t);
+/* The same for memory that the kernel touches for t. False: there is no use in trying
+ * again, or t is killed. => sleeps */
+bool oom_wait(struct task *t);
+
 /* ---- sigframe.c ---- */
 
 /* Pushes a frame for the handler; -EFAULT when the stack cannot hold it. */

@@ -83,8 +83,7 @@ static void task_page_fault(struct task *t, const struct platform_event *ev)
 	if (r == -ENXIO) {
 		signal_force_fault(t, SIGBUS, BUS_ADRERR, ev->addr, ev->trapno, ev->error_code);
 	} else if (r == -ENOMEM) {
-		log_warn("pid %d: out of memory, killed", t->group->pid);
-		group_kill(t->group, SIGKILL);
+		oom_fault(t);
 	} else {
 		signal_force_fault(t, SIGSEGV, code, ev->addr, ev->trapno, ev->error_code);
 	}

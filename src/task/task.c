@@ -237,6 +237,14 @@ static bool may_exceed_memlock(void)
 	return t && cred_has_cap(t->cred, CAP_IPC_LOCK);
 }
 
+/* That of a task that is killed does not wait: the memory may be its own. */
+static bool wait_for_memory(void)
+{
+	struct task *t = task_current();
+
+	return t && oom_wait(t);
+}
+
 int task_init(struct kernel *k)
 {
 	struct sighand *sh;
@@ -247,6 +255,7 @@ int task_init(struct kernel *k)
 	if (r < 0)
 		return r;
 	k->mm_env.may_exceed_memlock = may_exceed_memlock;
+	k->mm_env.wait_for_memory = wait_for_memory;
 	waitq_init(&k->ended_waitq);
 	mutex_init(&k->uts_lock, LOCK_GROUP);
 	if (!k->tasks_max)

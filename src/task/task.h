@@ -164,15 +164,15 @@ struct task {
 	uint32_t trapno, error_code; /* [o] */
 
 	/* thread area, exit */
-	gva_t clear_child_tid;           /* [o] */
-	gva_t robust_list;               /* [o] */
-	int exit_status;                 /* [P] wait status of this thread */
-	bool exiting;                    /* [o] */
-	struct vfork *vfork;             /* [o] the parent to release at exec, exit */
-	bool no_new_privs;               /* [o] */
-	int pdeath_signal;               /* [P] */
-	uint64_t start_ns;               /* [I] CLOCK_MONOTONIC */
-	uint64_t timer_slack_ns;         /* [o] */
+	gva_t clear_child_tid;   /* [o] */
+	gva_t robust_list;       /* [o] */
+	int exit_status;         /* [P] wait status of this thread */
+	bool exiting;            /* [o] */
+	struct vfork *vfork;     /* [o] the parent to release at exec, exit; others: if any */
+	bool no_new_privs;       /* [o] */
+	int pdeath_signal;       /* [P] */
+	uint64_t start_ns;       /* [I] CLOCK_MONOTONIC */
+	uint64_t timer_slack_ns; /* [o] */
 	atomic_ulong utime_ns, stime_ns; /* of earlier contexts; see task_times() */
 	atomic_ulong nvcsw, nivcsw, minflt, majflt;
 	uint64_t cpu_affinity;         /* [o] */
@@ -263,7 +263,9 @@ struct thread_group {
 	uint64_t maxrss, child_maxrss;                              /* [g] KiB */
 	struct file *exe;                                           /* [g] reference */
 	int oom_score_adj;                                          /* [g] */
-	bool dumpable;                                              /* [g] */
+	bool oom_ignored;      /* [oom.c's] it should have been gone long ago */
+	int oom_score_adj_min; /* [g] to where it may be lowered without privilege */
+	bool dumpable;         /* [g] */
 };
 
 /* One sandbox. Concrete parts are filled in by boot/. */
@@ -291,6 +293,7 @@ struct kernel {
 	int exit_status; /* wait status of the first process */
 	struct waitq ended_waitq;
 	struct kernel_stats *stats; /* syscall counters, by number */
+	atomic_ulong oom_kills;
 };
 
 /* What ipc/ keeps for tasks. */
@@ -525,6 +528,18 @@ int task_sleep(struct task *t, uint64_t deadline_ns);
 /* Sets a limit and what follows from it; the caller has checked permission. */
 void group_set_limit(struct thread_group *g, int resource, const struct krlimit *lim);
 void group_get_limit(struct thread_group *g, int resource, struct krlimit *lim);
+
+/* ---- the guest's out-of-memory kill: oom.c ---- */
+/* Guests use more memory than the limit: kills the process that is the worst by its
+ * memory and its oom_score_adj, unless one is about to go already. False: there is
+ * none that may be killed. No lock may be held; any thread. */
+bool oom_kill(struct kernel *k);
+/* For /proc/[pid]/oom_score. */
+unsigned oom_score(struct thread_group *g);
+/* Writes oom_score_adj, of all processes that have the same memory, as Linux does, but
+ * for children of vfork. is_old: by way of oom_adj. -EACCES: privileged (CAP_SYS_RESOURCE)
+ * is needed to go below what a privileged writer has set, or with is_old to lower it. */
+int oom_set_score_adj(struct thread_group *g, int adj, bool is_old, bool privileged) MUST_CHECK;
 
 /* ---- futex(2): futex.c, robust.c ---- */
 struct futex_request {
