@@ -73,3 +73,42 @@ struct abi_msginfo {
 	int32_t msgpool, msgmap, msgmax, msgmnb, msgmni, msgssz, msgtql;
 	uint16_t msgseg;
 };
+
+#define ABI_SHM_HUGETLB 04000u
+#define ABI_SHM_NORESERVE 010000u
+#define ABI_SHM_HUGE_SHIFT 26
+#define ABI_SHM_HUGE_MASK 0x3fu
+#define ABI_SHM_RDONLY 010000u
+#define ABI_SHM_RND 020000u
+#define ABI_SHM_REMAP 040000u
+#define ABI_SHM_EXEC 0100000u
+/* In the mode. */
+#define ABI_SHM_DEST 01000u
+#define ABI_SHM_LOCKED 02000u
+
+#define ABI_SHM_LOCK 11
+#define ABI_SHM_UNLOCK 12
+#define ABI_SHM_STAT 13
+#define ABI_SHM_INFO 14
+#define ABI_SHM_STAT_ANY 15
+
+struct abi_shmid {
+	struct abi_ipc_perm perm;
+	uint64_t segsz;
+	int64_t atime, dtime, ctime;
+	int32_t cpid, lpid;
+	uint64_t nattch, unused[2];
+};
+_Static_assert(sizeof(struct abi_shmid) == 112, "struct shmid64_ds");
+
+/* IPC_INFO */
+struct abi_shminfo {
+	uint64_t shmmax, shmmin, shmmni, shmseg, shmall, unused[4];
+};
+
+/* SHM_INFO, in pages */
+struct abi_shm_usage {
+	int32_t used_ids, pad;
+	uint64_t shm_tot, shm_rss, shm_swp, swap_attempts, swap_successes;
+};
+_Static_assert(sizeof(struct abi_shm_usage) == 48, "struct shm_info");

@@ -9,7 +9,7 @@ struct ipc_object {
 	struct mutex lock;
 	bool removed;             /* [o] */
 	int id;                   /* [I] */
-	int32_t key;              /* [I] */
+	int32_t key;              /* [o] changes under the table's lock too */
 	uint32_t uid, gid, mode;  /* [o] */
 	uint32_t cuid, cgid, seq; /* [I] */
 	int64_t ctime;            /* [o] seconds */
@@ -57,6 +57,8 @@ int ipc_is_owner(struct task *t, const struct ipc_object *o);
 int ipc_use(struct ipc_table *tab, struct task *t, int id, unsigned want, struct ipc_object **out)
 	MUST_CHECK;
 void ipc_unlock_put(struct ipc_table *tab, struct ipc_object *o);
+/* With no lock held. False: somebody else did. */
+bool ipc_take_out(struct ipc_table *tab, struct ipc_object *o) MUST_CHECK;
 /* IPC_RMID: takes it out of the table and cuts it. -EPERM, -EIDRM. */
 int ipc_remove(struct ipc_table *tab, struct task *t, int id) MUST_CHECK;
 /* The highest place in use. */

@@ -242,8 +242,7 @@ LOCKS_UNCHECKED void ipc_unlock_put(struct ipc_table *tab, struct ipc_object *o)
 	ipc_put(tab, o);
 }
 
-/* False: somebody else did. */
-static bool take_out(struct ipc_table *tab, struct ipc_object *o)
+bool ipc_take_out(struct ipc_table *tab, struct ipc_object *o)
 {
 	unsigned i = (unsigned)o->id & INDEX_MASK;
 	bool mine;
@@ -268,7 +267,7 @@ int ipc_remove(struct ipc_table *tab, struct task *t, int id)
 	mutex_lock(&o->lock);
 	r = o->removed ? -EIDRM : ipc_is_owner(t, o);
 	mutex_unlock(&o->lock);
-	if (r == 0 && !take_out(tab, o))
+	if (r == 0 && !ipc_take_out(tab, o))
 		r = -EIDRM;
 	if (r < 0)
 		goto out_put;

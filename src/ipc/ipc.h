@@ -1,9 +1,10 @@
 /*
- * ipc/: System V semaphores and message queues (sysvipc(7)).
+ * ipc/: System V semaphores, message queues and shared memory (sysvipc(7)).
  *
  *	ipc.c   objects of any kind: numbers, keys, permissions
  *	sem.c   semaphores, and what a process's end undoes
  *	msg.c   message queues
+ *	shm.c   shared memory: what may be attached, and when it goes
  *
  * An object is found by its id in its kind's table and used under its own lock;
  * a removed one may still be held by callers that found it before, who then see
@@ -29,6 +30,9 @@
 #define MSG_SIZE_MAX 8192         /* MSGMAX */
 #define MSG_QUEUE_BYTES 16384     /* MSGMNB */
 #define MSG_ALL_BYTES (64u << 20) /* of all queues together; beyond: -ENOMEM */
+
+#define SHM_SEGMENTS 4096                      /* SHMMNI */
+#define SHM_SIZE_MAX (UINT64_MAX - (1u << 24)) /* SHMMAX, and SHMALL: no limit */
 
 void ipc_init(struct kernel *k);
 
@@ -74,8 +78,25 @@ int msg_stat(struct task *t, int id, bool by_index, bool any, struct abi_msqid *
 int msg_set(struct task *t, int id, const struct abi_msqid *val);
 int msg_info(bool used, struct abi_msginfo *out);
 
+/* ---- shared memory: shmget(2), shmop(2), shmctl(2) ---- */
+
+int shm_get(struct task *t, int32_t key, uint64_t size, int flags);
+int shm_attach(struct task *t, int id, gva_t addr, int flags, gva_t *out) MUST_CHECK;
+int shm_detach(struct task *t, gva_t addr);
+/* While it is attached it stays, without its key. */
+int shm_remove(struct task *t, int id);
+int shm_stat(struct task *t, int id, bool by_index, bool any, struct abi_shmid *out);
+int shm_set_perm(struct task *t, int id, const struct abi_ipc_perm *perm);
+int shm_lock(struct task *t, int id, bool lock);
+/* Both return the highest place in use. */
+int shm_info(struct abi_shminfo *out);
+int shm_usage(struct abi_shm_usage *out);
+
 /* ---- /proc/sysvipc ---- */
 
 /* Calls fn for each, in order of place. */
 void sem_for_each(void (*fn)(int id, const struct abi_semid *s, void *arg), void *arg);
 void msg_for_each(void (*fn)(int id, const struct abi_msqid *s, void *arg), void *arg);
+/* resident: bytes that hold memory. */
+void shm_for_each(void (*fn)(int id, const struct abi_shmid *s, uint64_t resident, void *arg),
+		  void *arg);

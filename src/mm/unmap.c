@@ -1,4 +1,4 @@
-/* munmap(2), and the break of the heap, brk(2). */
+/* munmap(2), shmdt(2), and the break of the heap, brk(2). */
 #include "mm/internal.h"
 
 #include "abi/mman.h"
@@ -38,6 +38,54 @@ int mm_unmap(struct mm *mm, gva_t addr, uint64_t size)
 		return -EINVAL;
 	rwlock_write(&mm->map_lock);
 	err = mm_unmap_locked(mm, addr, addr + page_up(size), &removed);
+	rwlock_write_unlock(&mm->map_lock);
+	vma_free_list(&removed);
+	return err;
+}
+
+/* ---- shmdt ---- */
+
+/* Whether v is a piece of a mapping that begins, or began, at addr. */
+static bool is_piece(const struct vma *v, gva_t addr)
+{
+	return v->mappable && v->node.start >= addr && v->node.start - addr == v->offset;
+}
+
+/* The first piece tells which mapping is meant; others may lie between its pieces. */
+static int detach_locked(struct mm *mm, gva_t addr, uint64_t (*size_of)(const struct mappable *m),
+			 struct list *removed)
+{
+	const struct mappable *m = NULL;
+	uint64_t size = 0;
+	gva_t at = addr;
+	struct vma *v;
+
+	while ((v = vma_from(mm, at)) && (!m || v->node.end - addr <= size)) {
+		at = v->node.end;
+		if (!is_piece(v, addr) || (m && v->mappable != m))
+			continue;
+		if (!m)
+			size = size_of(v->mappable);
+		if (size) {
+			int err = mm_unmap_locked(mm, v->node.start, at, removed);
+
+			if (err)
+				return err;
+			m = v->mappable;
+		}
+	}
+	return m ? 0 : -EINVAL;
+}
+
+int mm_detach(struct mm *mm, gva_t addr, uint64_t (*size_of)(const struct mappable *m))
+{
+	struct list removed = LIST_INIT(removed);
+	int err;
+
+	if (addr & ~PAGE_MASK)
+		return -EINVAL;
+	rwlock_write(&mm->map_lock);
+	err = detach_locked(mm, addr, size_of, &removed);
 	rwlock_write_unlock(&mm->map_lock);
 	vma_free_list(&removed);
 	return err;

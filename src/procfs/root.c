@@ -283,8 +283,8 @@ VALUE(show_instances, "128")
 VALUE(show_queued_events, "16384")
 VALUE(show_ratio, "50")
 VALUE(show_core_pattern, "core")
-VALUE(show_shmmax, "18446744073692774399")
-VALUE(show_shmmni, "4096")
+VALUE(show_shmmax, "%llu", (unsigned long long)SHM_SIZE_MAX)
+VALUE(show_shmmni, "%d", SHM_SEGMENTS)
 VALUE(show_sem, "%d\t%d\t%d\t%d", SEM_PER_SET, SEM_ALL, SEM_OPS, SEM_SETS)
 VALUE(show_msgmax, "%d", MSG_SIZE_MAX)
 VALUE(show_msgmnb, "%d", MSG_QUEUE_BYTES)
@@ -385,6 +385,7 @@ static const struct pentry kernel_entries[] = {
 	{ .name = "shmmax", .mode = RO, .show = show_shmmax },
 	{ .name = "shmall", .mode = RO, .show = show_shmmax },
 	{ .name = "shmmni", .mode = RO, .show = show_shmmni },
+	{ .name = "shm_rmid_forced", .mode = RO, .show = show_zero },
 	{ .name = "sem", .mode = RO, .show = show_sem },
 	{ .name = "msgmax", .mode = RO, .show = show_msgmax },
 	{ .name = "msgmnb", .mode = RO, .show = show_msgmnb },

@@ -35,8 +35,29 @@ static void show_msg(const struct subject *s UNUSED, struct text *t)
 	msg_for_each(show_one_msg, t);
 }
 
+static void show_one_shm(int id, const struct abi_shmid *m, uint64_t resident, void *arg)
+{
+	text_add(arg,
+		 "%10d %10d  %4o %21llu %5d %5d  %5llu %5u %5u %5u %5u %10lld %10lld %10lld "
+		 "%21llu %21u\n",
+		 m->perm.key, id, m->perm.mode, (unsigned long long)m->segsz, m->cpid, m->lpid,
+		 (unsigned long long)m->nattch, m->perm.uid, m->perm.gid, m->perm.cuid,
+		 m->perm.cgid, (long long)m->atime, (long long)m->dtime, (long long)m->ctime,
+		 (unsigned long long)resident, 0);
+}
+
+static void show_shm(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t,
+		 "       key      shmid perms                  size  cpid  lpid nattch   uid   gid"
+		 "  cuid  cgid      atime      dtime      ctime                   rss"
+		 "                  swap\n");
+	shm_for_each(show_one_shm, t);
+}
+
 const struct pentry proc_sysvipc_entries[] = {
 	{ .name = "msg", .mode = S_IFREG | 0444, .show = show_msg },
 	{ .name = "sem", .mode = S_IFREG | 0444, .show = show_sem },
+	{ .name = "shm", .mode = S_IFREG | 0444, .show = show_shm },
 	{ .name = NULL },
 };

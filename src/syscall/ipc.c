@@ -1,4 +1,4 @@
-/* System V semaphores and message queues: what guests pass, copied in and out. */
+/* System V semaphores, message queues and shared memory: what guests pass, copied in and out. */
 #include <stdlib.h>
 
 #include "abi/errno.h"
@@ -209,6 +209,70 @@ SYSCALL(msgctl)
 		return r < 0 ? r : msg_set(t, id, &s);
 	case ABI_IPC_RMID:
 		return msg_remove(t, id);
+	}
+	return -EINVAL;
+}
+
+/* ---- shared memory ---- */
+
+SYSCALL(shmget)
+{
+	return shm_get(t, (int32_t)args->a[0], args->a[1], (int)args->a[2]);
+}
+
+SYSCALL(shmat)
+{
+	gva_t out;
+	int id = (int)args->a[0];
+	int r = shm_attach(t, id, args->a[1], (int)args->a[2], &out);
+
+	return r < 0 ? r : (long)out;
+}
+
+SYSCALL(shmdt)
+{
+	return shm_detach(t, args->a[0]);
+}
+
+static long shm_show(struct task *t, int id, int cmd, gva_t user)
+{
+	struct abi_shmid s;
+	int r = shm_stat(t, id, cmd != ABI_IPC_STAT, cmd == ABI_SHM_STAT_ANY, &s);
+
+	if (r < 0)
+		return r;
+	return syscall_copy_out(t, user, &s, sizeof(s)) < 0 ? -EFAULT : r;
+}
+
+SYSCALL(shmctl)
+{
+	int id = (int)args->a[0], cmd = (int)args->a[1] & ~ABI_IPC_64, r;
+	gva_t user = args->a[2];
+	struct abi_shm_usage usage;
+	struct abi_shminfo info;
+	struct abi_shmid s;
+
+	if (id < 0 || cmd < 0)
+		return -EINVAL;
+	switch (cmd) {
+	case ABI_IPC_INFO:
+		r = shm_info(&info);
+		return syscall_copy_out(t, user, &info, sizeof(info)) < 0 ? -EFAULT : r;
+	case ABI_SHM_INFO:
+		r = shm_usage(&usage);
+		return syscall_copy_out(t, user, &usage, sizeof(usage)) < 0 ? -EFAULT : r;
+	case ABI_IPC_STAT:
+	case ABI_SHM_STAT:
+	case ABI_SHM_STAT_ANY:
+		return shm_show(t, id, cmd, user);
+	case ABI_IPC_SET:
+		r = syscall_copy_in(t, &s, user, sizeof(s));
+		return r < 0 ? r : shm_set_perm(t, id, &s.perm);
+	case ABI_IPC_RMID:
+		return shm_remove(t, id);
+	case ABI_SHM_LOCK:
+	case ABI_SHM_UNLOCK:
+		return shm_lock(t, id, cmd == ABI_SHM_LOCK);
 	}
 	return -EINVAL;
 }

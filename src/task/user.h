@@ -9,6 +9,7 @@
 enum user_resource {
 	USER_SIGPENDING, /* queued signals, POSIX timers */
 	USER_MSGQUEUE,   /* bytes of POSIX message queues */
+	USER_SHMLOCK,    /* bytes of locked System V shared memory */
 	USER_RESOURCES
 };
 
