@@ -26,3 +26,6 @@
 #define ABI_PIDFD_SIGNAL_THREAD 1u
 #define ABI_PIDFD_SIGNAL_THREAD_GROUP 2u
 #define ABI_PIDFD_SIGNAL_PROCESS_GROUP 4u
+/* In place of a descriptor: the caller. */
+#define ABI_PIDFD_SELF_THREAD (-10000)
+#define ABI_PIDFD_SELF_THREAD_GROUP (-10001)

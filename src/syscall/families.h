@@ -163,6 +163,7 @@ SYSCALL(waitid);
 SYSCALL(pidfd_open);
 SYSCALL(pidfd_send_signal);
 SYSCALL(pidfd_getfd);
+SYSCALL(process_madvise);
 
 /* ---- exec.c ---- */
 SYSCALL(execve);

@@ -1,5 +1,7 @@
-/* pidfd_open, pidfd_send_signal, pidfd_getfd. */
+/* pidfd_open, pidfd_send_signal, pidfd_getfd, process_madvise. */
 #include "abi/errno.h"
+#include "abi/fcntl.h"
+#include "abi/mman.h"
 #include "abi/signal.h"
 #include "abi/wait.h"
 #include "syscall/families.h"
@@ -67,6 +69,21 @@ static void target_put(struct target *to)
 {
 	task_put(to->thread);
 	group_put(to->group);
+}
+
+/* The descriptors that are none. */
+static bool target_is_self(struct task *t, int fd, struct target *out)
+{
+	if (fd != ABI_PIDFD_SELF_THREAD && fd != ABI_PIDFD_SELF_THREAD_GROUP)
+		return false;
+	group_get(t->group);
+	out->group = t->group;
+	out->thread = NULL;
+	if (fd == ABI_PIDFD_SELF_THREAD) {
+		task_get(t);
+		out->thread = t;
+	}
+	return true;
 }
 
 /* A pidfd; for signals also a directory of /proc. */
@@ -142,9 +159,11 @@ SYSCALL(pidfd_send_signal)
 
 	if ((flags & ~WHOM) || (flags & (flags - 1)))
 		return -EINVAL;
-	r = target_get(t, (int)args->a[0], true, &to);
-	if (r < 0)
-		return r;
+	if (!target_is_self(t, (int)args->a[0], &to)) {
+		r = target_get(t, (int)args->a[0], true, &to);
+		if (r < 0)
+			return r;
+	}
 	apply_flags(&to, flags);
 	r = pidfd_siginfo(t, &to, signo, args->a[2], &info);
 	if (r == 0 && (signo < 0 || signo > NSIGNALS))
@@ -191,4 +210,69 @@ SYSCALL(pidfd_getfd)
 	r = of.thread ? file_of_other(t, of.thread, (int)args->a[1], &f) : -ESRCH;
 	target_put(&of);
 	return r < 0 ? r : install(t, f);
+}
+
+/* The address space that a pidfd stands for, with a reference. */
+static int target_mm(struct task *t, int fd, struct mm **out)
+{
+	struct target of;
+	int r = 0;
+
+	if (!target_is_self(t, fd, &of))
+		r = target_get(t, fd, false, &of);
+	if (r < 0)
+		return r;
+	if (!of.thread)
+		of.thread = group_any_task(of.group);
+	r = of.thread ? peer_may_access(t, of.thread) : -ESRCH;
+	r = r == -EPERM ? -EACCES : r;
+	*out = r == 0 ? task_mm_get(of.thread) : NULL;
+	target_put(&of);
+	return r == 0 && !*out ? -ESRCH : r;
+}
+
+/* Others may be told what they will need or not, but their bytes stay. */
+static int may_advise(struct task *t, const struct mm *mm, int advice)
+{
+	if (mm == t->mm)
+		return 0;
+	if (advice != MADV_COLD && advice != MADV_PAGEOUT && advice != MADV_WILLNEED)
+		return -EINVAL;
+	return cred_has_cap(t->cred, CAP_SYS_NICE) ? 0 : -EPERM;
+}
+
+/* Bytes advised; an error only when there are none. */
+static long advise_all(struct mm *mm, const struct uio_seg *segs, unsigned count, int advice)
+{
+	long done = 0;
+	int r = 0;
+
+	for (unsigned i = 0; i < count && r == 0; i++) {
+		r = mm_advise(mm, segs[i].base, segs[i].size, advice);
+		if (r == 0)
+			done += (long)segs[i].size;
+	}
+	return done ? done : r;
+}
+
+SYSCALL(process_madvise)
+{
+	unsigned count = (unsigned)MIN(args->a[2], (uint64_t)UINT32_MAX);
+	struct uio_seg segs[ABI_UIO_MAXIOV] UNINITIALIZED;
+	int advice = (int)args->a[3];
+	struct mm *mm;
+	long r;
+
+	if ((unsigned)args->a[4])
+		return -EINVAL;
+	r = mm_import_iovec(t->mm, args->a[1], count, segs);
+	if (r == 0)
+		r = target_mm(t, (int)args->a[0], &mm);
+	if (r < 0)
+		return r;
+	r = may_advise(t, mm, advice);
+	if (r == 0)
+		r = advise_all(mm, segs, count, advice);
+	mm_put(mm);
+	return r;
 }

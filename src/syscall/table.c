@@ -406,7 +406,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 	DONE(openat2, ARGS(DIRFD, PATH, OPEN_HOW, SIZE)),
 	DONE(pidfd_getfd, ARGS(FD, FD, HEX)),
 	DONE(faccessat2, ARGS(DIRFD, PATH, ACCESS, AT_FLAGS)),
-	REFUSED(process_madvise, ENOSYS, "advice is for the caller's own memory", ARGS(FD, IOVEC, UINT, ADVICE, HEX)),
+	DONE(process_madvise, ARGS(FD, IOVEC, UINT, ADVICE, HEX)),
 	DONE(epoll_pwait2, ARGS(FD, EPOLL_OUT, INT, TIMESPEC, SIGSET, SIZE)),
 	REFUSED(mount_setattr, ENOSYS, "see open_tree", ARGS(DIRFD, PATH, AT_FLAGS, PTR, SIZE)),
 	REFUSED(quotactl_fd, ENOSYS, "no disk quotas by user", ARGS(FD, HEX, INT, PTR)),
