@@ -19,49 +19,18 @@
  * the sleep ends at once. (D) happens outside the lock with a reference on the
  * task: the futex_waiter, on the waiter's stack, may be gone after (C).
  *
- * PI futexes: the word holds the owner's tid; waiters queue in order of arrival,
- * and the unlock hands the word to the first. Priorities are not inherited:
- * nothing here is scheduled by priority. FUTEX_WAIT_REQUEUE_PI is -ENOSYS.
- *
  * Locks: LOCK_FUTEX (one bucket; two by address), inside which guest memory is
- * read and changed.
+ * read and changed. PI futexes are in futex_pi.c.
  */
 #include <stdlib.h>
 
 #include "abi/futex.h"
 #include "base/hash.h"
-#include "task/internal.h"
+#include "task/futex.h"
 
-#define BUCKETS 256
-#define WAKE_BATCH 32
-
-struct bucket {
-	struct mutex lock;
-	struct list waiters; /* struct futex_waiter, in order of arrival */
-} __attribute__((aligned(64)));
-
-struct futex_waiter {
-	struct list link;              /* [bucket] */
-	struct bucket *_Atomic bucket; /* changed under both locks by a requeue */
-	struct futex_key key;          /* [bucket] */
-	uint32_t bitset;
-	struct task *task;
-	atomic_bool woken; /* taken out: pairs (C) with the waiter's loop */
-	bool is_pi;
-	gva_t pi_addr;     /* the word, in the waiter's memory */
-	uint32_t pi_owner; /* [bucket] tid that it waits for */
-};
-
-/* Tasks to wake when no lock is held. */
-struct wake_batch {
-	struct task *task[WAKE_BATCH];
-	unsigned count;
-};
-
-static struct bucket buckets[BUCKETS];
+struct futex_bucket futex_buckets[FUTEX_BUCKETS];
 static atomic_uint buckets_ready;
 static struct mutex buckets_init_lock = MUTEX_INIT(LOCK_FUTEX);
-static atomic_uint npi_waiters; /* lets exits skip the search */
 
 /* ---- buckets ---- */
 
@@ -71,27 +40,27 @@ static void buckets_init(void)
 		return;
 	mutex_lock(&buckets_init_lock);
 	if (!atomic_load(&buckets_ready)) {
-		for (size_t i = 0; i < BUCKETS; i++) {
-			mutex_init(&buckets[i].lock, LOCK_FUTEX);
-			list_init(&buckets[i].waiters);
+		for (size_t i = 0; i < FUTEX_BUCKETS; i++) {
+			mutex_init(&futex_buckets[i].lock, LOCK_FUTEX);
+			list_init(&futex_buckets[i].waiters);
 		}
 		atomic_store(&buckets_ready, 1);
 	}
 	mutex_unlock(&buckets_init_lock);
 }
 
-static struct bucket *bucket_of(const struct futex_key *key)
+struct futex_bucket *futex_bucket_of(const struct futex_key *key)
 {
 	uint64_t h =
 		hash_u64((uint64_t)(uintptr_t)key->object ^ key->offset * 0x9e3779b97f4a7c15ull);
 
-	return &buckets[h % BUCKETS];
+	return &futex_buckets[h % FUTEX_BUCKETS];
 }
 
-LOCKS_UNCHECKED static void lock_two(struct bucket *a, struct bucket *b)
+LOCKS_UNCHECKED void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
 	if (a > b) {
-		struct bucket *tmp = a;
+		struct futex_bucket *tmp = a;
 
 		a = b;
 		b = tmp;
@@ -101,19 +70,19 @@ LOCKS_UNCHECKED static void lock_two(struct bucket *a, struct bucket *b)
 		mutex_lock_nested(&b->lock);
 }
 
-LOCKS_UNCHECKED static void unlock_two(struct bucket *a, struct bucket *b)
+LOCKS_UNCHECKED void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
 	mutex_unlock(&a->lock);
 	if (a != b)
 		mutex_unlock(&b->lock);
 }
 
-static bool key_equal(const struct futex_key *a, const struct futex_key *b)
+bool futex_key_equal(const struct futex_key *a, const struct futex_key *b)
 {
 	return a->object == b->object && a->offset == b->offset && a->shared == b->shared;
 }
 
-static int get_key(struct task *t, gva_t addr, bool is_private, struct futex_key *key)
+int futex_get_key(struct task *t, gva_t addr, bool is_private, struct futex_key *key)
 {
 	buckets_init();
 	if (addr & 3)
@@ -123,14 +92,14 @@ static int get_key(struct task *t, gva_t addr, bool is_private, struct futex_key
 
 /* ---- waking ---- */
 
-static void batch_add(struct wake_batch *b, struct task *t)
+static void wake_batch_add(struct wake_batch *b, struct task *t)
 {
 	ASSERT(b->count < WAKE_BATCH);
 	task_get(t);
 	b->task[b->count++] = t;
 }
 
-static void batch_flush(struct wake_batch *b)
+void wake_batch_flush(struct wake_batch *b)
 {
 	for (unsigned i = 0; i < b->count; i++) {
 		waiter_wake(&b->task[i]->waiter);
@@ -139,28 +108,27 @@ static void batch_flush(struct wake_batch *b)
 	b->count = 0;
 }
 
-/* Takes w out; its memory is not ours any more. */
-static void take_out(struct futex_waiter *w, struct wake_batch *b)
+void futex_take_out(struct futex_waiter *w, struct wake_batch *b)
 {
-	batch_add(b, w->task);
+	wake_batch_add(b, w->task);
 	list_del(&w->link);
 	atomic_store_explicit(&w->woken, true, memory_order_release); /* (C) */
 }
 
 /* At most max, and as many as the batch holds. -EINVAL: a PI waiter is there. */
-static int wake_locked(struct bucket *bucket, const struct futex_key *key, uint32_t bitset, int max,
-		       struct wake_batch *b)
+static int wake_locked(struct futex_bucket *bucket, const struct futex_key *key, uint32_t bitset,
+		       int max, struct wake_batch *b)
 {
 	int n = 0;
 
 	list_for_each_safe(w, tmp, &bucket->waiters, struct futex_waiter, link) {
 		if (n >= max || b->count == WAKE_BATCH)
 			break;
-		if (!key_equal(&w->key, key) || !(w->bitset & bitset))
+		if (!futex_key_equal(&w->key, key) || !(w->bitset & bitset))
 			continue;
-		if (w->is_pi)
+		if (w->is_pi || w->requeue_pi)
 			return -EINVAL;
-		take_out(w, b);
+		futex_take_out(w, b);
 		n++;
 	}
 	return n;
@@ -168,7 +136,7 @@ static int wake_locked(struct bucket *bucket, const struct futex_key *key, uint3
 
 static int wake_key(const struct futex_key *key, uint32_t bitset, int max)
 {
-	struct bucket *bucket = bucket_of(key);
+	struct futex_bucket *bucket = futex_bucket_of(key);
 	struct wake_batch b = { .count = 0 };
 	int n = 0, r;
 	bool full;
@@ -178,7 +146,7 @@ static int wake_key(const struct futex_key *key, uint32_t bitset, int max)
 		r = wake_locked(bucket, key, bitset, max - n, &b);
 		mutex_unlock(&bucket->lock);
 		full = b.count == WAKE_BATCH;
-		batch_flush(&b);
+		wake_batch_flush(&b);
 		if (r < 0)
 			return n ? n : r;
 		n += r;
@@ -193,7 +161,7 @@ static long futex_wake(struct task *t, const struct futex_request *req, uint32_t
 
 	if (!bitset)
 		return -EINVAL;
-	r = get_key(t, req->addr, req->is_private, &key);
+	r = futex_get_key(t, req->addr, req->is_private, &key);
 	if (r < 0)
 		return r;
 	/* A count of 0 or less wakes one, as Linux always did. */
@@ -203,29 +171,28 @@ static long futex_wake(struct task *t, const struct futex_request *req, uint32_t
 int futex_wake_addr(struct task *t, gva_t addr, int count)
 {
 	struct futex_key key;
-	int r = get_key(t, addr, false, &key);
+	int r = futex_get_key(t, addr, false, &key);
 
 	return r < 0 ? r : wake_key(&key, FUTEX_BITSET_MATCH_ANY, count);
 }
 
 /* ---- waiting ---- */
 
-static void waiter_setup(struct futex_waiter *w, struct task *t, uint32_t bitset)
+void futex_waiter_setup(struct futex_waiter *w, struct task *t, uint32_t bitset)
 {
 	*w = (struct futex_waiter){ .task = t, .bitset = bitset };
 	list_init(&w->link);
 }
 
-static void queue_locked(struct bucket *bucket, struct futex_waiter *w)
+void futex_queue_locked(struct futex_bucket *bucket, struct futex_waiter *w)
 {
 	atomic_store(&w->bucket, bucket);
 	list_push_back(&bucket->waiters, &w->link);
 }
 
-/* Compares and queues: 0, -EAGAIN, -EFAULT. */
-static int queue_if_equal(struct task *t, struct futex_waiter *w, gva_t addr, uint32_t val)
+int futex_queue_if_equal(struct task *t, struct futex_waiter *w, gva_t addr, uint32_t val)
 {
-	struct bucket *bucket = bucket_of(&w->key);
+	struct futex_bucket *bucket = futex_bucket_of(&w->key);
 	uint32_t now;
 	int r;
 
@@ -234,16 +201,16 @@ static int queue_if_equal(struct task *t, struct futex_waiter *w, gva_t addr, ui
 	if (r == 0 && now != val)
 		r = -EAGAIN;
 	if (r == 0)
-		queue_locked(bucket, w); /* (B) */
+		futex_queue_locked(bucket, w); /* (B) */
 	mutex_unlock(&bucket->lock);
 	return r;
 }
 
 /* The bucket in which w is, locked; a requeue may move it while we wait. */
-LOCKS_UNCHECKED static struct bucket *lock_bucket_of(struct futex_waiter *w)
+LOCKS_UNCHECKED static struct futex_bucket *lock_bucket_of(struct futex_waiter *w)
 {
 	for (;;) {
-		struct bucket *bucket = atomic_load(&w->bucket);
+		struct futex_bucket *bucket = atomic_load(&w->bucket);
 
 		mutex_lock(&bucket->lock);
 		if (bucket == atomic_load(&w->bucket))
@@ -252,10 +219,9 @@ LOCKS_UNCHECKED static struct bucket *lock_bucket_of(struct futex_waiter *w)
 	}
 }
 
-/* Leaves the queue; true: somebody had taken it out before. */
-LOCKS_UNCHECKED static bool unqueue(struct futex_waiter *w)
+LOCKS_UNCHECKED bool futex_unqueue(struct futex_waiter *w)
 {
-	struct bucket *bucket;
+	struct futex_bucket *bucket;
 
 	if (atomic_load_explicit(&w->woken, memory_order_acquire))
 		return true;
@@ -265,9 +231,7 @@ LOCKS_UNCHECKED static bool unqueue(struct futex_waiter *w)
 	return atomic_load(&w->woken);
 }
 
-/* After the queueing: sleeps. 0, -ETIMEDOUT, -ERESTARTSYS. The preparation (A)
- * came before the queueing. */
-static int wait_woken(struct task *t, struct futex_waiter *w, uint64_t deadline_ns)
+int futex_wait_woken(struct task *t, struct futex_waiter *w, uint64_t deadline_ns)
 {
 	int r = 0;
 
@@ -277,7 +241,7 @@ static int wait_woken(struct task *t, struct futex_waiter *w, uint64_t deadline_
 			break;
 		waiter_prepare(&t->waiter);
 	}
-	return unqueue(w) ? 0 : r;
+	return futex_unqueue(w) ? 0 : r;
 }
 
 static int wait_once(struct task *t, gva_t addr, bool is_private, uint32_t val, uint32_t bitset,
@@ -286,13 +250,13 @@ static int wait_once(struct task *t, gva_t addr, bool is_private, uint32_t val, 
 	struct futex_waiter w;
 	int r;
 
-	waiter_setup(&w, t, bitset);
-	r = get_key(t, addr, is_private, &w.key);
+	futex_waiter_setup(&w, t, bitset);
+	r = futex_get_key(t, addr, is_private, &w.key);
 	if (r < 0)
 		return r;
 	waiter_prepare(&t->waiter); /* (A) */
-	r = queue_if_equal(t, &w, addr, val);
-	return r < 0 ? r : wait_woken(t, &w, deadline_ns);
+	r = futex_queue_if_equal(t, &w, addr, val);
+	return r < 0 ? r : futex_wait_woken(t, &w, deadline_ns);
 }
 
 static long futex_wait(struct task *t, const struct futex_request *req, uint32_t bitset)
@@ -331,7 +295,7 @@ static int waitv_leave(struct futex_waiter *w, unsigned count)
 	int woken = -1;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (unqueue(&w[i]))
+		if (futex_unqueue(&w[i]))
 			woken = (int)i;
 	}
 	return woken;
@@ -354,7 +318,7 @@ static long waitv_queued(struct task *t, const struct futex_waitv_entry *v, stru
 
 	waiter_prepare(&t->waiter);
 	for (queued = 0; queued < count; queued++) {
-		r = queue_if_equal(t, &w[queued], v[queued].addr, v[queued].val);
+		r = futex_queue_if_equal(t, &w[queued], v[queued].addr, v[queued].val);
 		if (r < 0)
 			break;
 	}
@@ -379,8 +343,8 @@ long futex_waitv_call(struct task *t, const struct futex_waitv_entry *v, unsigne
 	if (!w)
 		return -ENOMEM;
 	for (unsigned i = 0; r == 0 && i < count; i++) {
-		waiter_setup(&w[i], t, FUTEX_BITSET_MATCH_ANY);
-		r = get_key(t, v[i].addr, v[i].is_private, &w[i].key);
+		futex_waiter_setup(&w[i], t, FUTEX_BITSET_MATCH_ANY);
+		r = futex_get_key(t, v[i].addr, v[i].is_private, &w[i].key);
 	}
 	if (r == 0)
 		r = waitv_queued(t, v, w, count, deadline_ns);
@@ -390,8 +354,9 @@ long futex_waitv_call(struct task *t, const struct futex_waitv_entry *v, unsigne
 
 /* ---- requeue ---- */
 
-static int requeue_locked(struct bucket *from, const struct futex_key *key1, struct bucket *to,
-			  const struct futex_key *key2, int max)
+/* -EINVAL: a PI waiter is there. */
+static int requeue_locked(struct futex_bucket *from, const struct futex_key *key1,
+			  struct futex_bucket *to, const struct futex_key *key2, int max)
 {
 	int n = 0;
 
@@ -399,14 +364,16 @@ static int requeue_locked(struct bucket *from, const struct futex_key *key1, str
 	list_for_each_safe(w, tmp, &from->waiters, struct futex_waiter, link) {
 		if (n >= max)
 			break;
-		if (!key_equal(&w->key, key1) || w->is_pi)
+		if (!futex_key_equal(&w->key, key1))
 			continue;
+		if (w->is_pi || w->requeue_pi)
+			return -EINVAL;
 		n++;
-		if (key_equal(key1, key2))
+		if (futex_key_equal(key1, key2))
 			continue;
 		list_del(&w->link);
 		w->key = *key2;
-		queue_locked(to, w);
+		futex_queue_locked(to, w);
 	}
 	return n;
 }
@@ -415,11 +382,11 @@ static int requeue_locked(struct bucket *from, const struct futex_key *key1, str
 static int requeue_step(struct task *t, const struct futex_request *req, bool compare,
 			const struct futex_key key[2], struct wake_batch *b)
 {
-	struct bucket *from = bucket_of(&key[0]), *to = bucket_of(&key[1]);
+	struct futex_bucket *from = futex_bucket_of(&key[0]), *to = futex_bucket_of(&key[1]);
 	int r = 0, woken, moved;
 	uint32_t now;
 
-	lock_two(from, to);
+	futex_lock_two(from, to);
 	if (compare) {
 		r = mm_load32(t->mm, req->addr, &now);
 		if (r == 0 && now != req->val3)
@@ -431,9 +398,9 @@ static int requeue_step(struct task *t, const struct futex_request *req, bool co
 	}
 	if (r >= 0 && b->count < WAKE_BATCH) {
 		moved = requeue_locked(from, &key[0], to, &key[1], (int)req->val2);
-		r += moved;
+		r = moved < 0 ? moved : r + moved;
 	}
-	unlock_two(from, to);
+	futex_unlock_two(from, to);
 	return r;
 }
 
@@ -447,9 +414,9 @@ static long futex_requeue(struct task *t, const struct futex_request *req, bool 
 
 	if ((int)req->val < 0 || (int)req->val2 < 0)
 		return -EINVAL;
-	r = get_key(t, req->addr, req->is_private, &key[0]);
+	r = futex_get_key(t, req->addr, req->is_private, &key[0]);
 	if (r == 0)
-		r = get_key(t, req->addr2, req->is_private, &key[1]);
+		r = futex_get_key(t, req->addr2, req->is_private, &key[1]);
 	if (r < 0)
 		return r;
 	/* More wakes than a batch holds go in rounds; only the first compares. */
@@ -458,7 +425,7 @@ static long futex_requeue(struct task *t, const struct futex_request *req, bool 
 
 		r = requeue_step(t, &rest, compare, key, &b);
 		full = b.count == WAKE_BATCH;
-		batch_flush(&b);
+		wake_batch_flush(&b);
 		if (r < 0)
 			return r;
 		done += r;
@@ -546,21 +513,21 @@ static int op_on_word(struct task *t, gva_t addr, uint32_t code)
 static long futex_wake_op(struct task *t, const struct futex_request *req)
 {
 	struct futex_key key1, key2;
-	struct bucket *b1, *b2;
+	struct futex_bucket *b1, *b2;
 	int r, matches, n;
 
-	r = get_key(t, req->addr, req->is_private, &key1);
+	r = futex_get_key(t, req->addr, req->is_private, &key1);
 	if (r == 0)
-		r = get_key(t, req->addr2, req->is_private, &key2);
+		r = futex_get_key(t, req->addr2, req->is_private, &key2);
 	if (r < 0)
 		return r;
-	b1 = bucket_of(&key1);
-	b2 = bucket_of(&key2);
+	b1 = futex_bucket_of(&key1);
+	b2 = futex_bucket_of(&key2);
 	/* The operation is one step for whoever waits on either word; the wakes
 	 * may follow it, for they only take out who is queued. */
-	lock_two(b1, b2);
+	futex_lock_two(b1, b2);
 	matches = op_on_word(t, req->addr2, req->val3);
-	unlock_two(b1, b2);
+	futex_unlock_two(b1, b2);
 	if (matches < 0)
 		return matches;
 	n = wake_key(&key1, FUTEX_BITSET_MATCH_ANY, MAX((int)req->val, 1));
@@ -568,213 +535,6 @@ static long futex_wake_op(struct task *t, const struct futex_request *req)
 		return n;
 	r = wake_key(&key2, FUTEX_BITSET_MATCH_ANY, MAX((int)req->val2, 1));
 	return r < 0 ? r : n + r;
-}
-
-/* ---- PI ---- */
-
-static struct futex_waiter *pi_first_locked(struct bucket *bucket, const struct futex_key *key,
-					    unsigned *count)
-{
-	struct futex_waiter *first = NULL;
-
-	*count = 0;
-	list_for_each(w, &bucket->waiters, struct futex_waiter, link) {
-		if (!w->is_pi || !key_equal(&w->key, key))
-			continue;
-		if (!first)
-			first = w;
-		(*count)++;
-	}
-	return first;
-}
-
-/* Gives the word, whose value is `now`, to the first waiter, or to nobody. */
-static int pi_hand_over_locked(struct bucket *bucket, const struct futex_key *key, struct mm *mm,
-			       gva_t addr, uint32_t now, struct wake_batch *b)
-{
-	unsigned count;
-	struct futex_waiter *w = pi_first_locked(bucket, key, &count);
-	uint32_t desired = 0, seen;
-	int r;
-
-	if (w) {
-		desired = (uint32_t)w->task->tid | (count > 1 ? FUTEX_WAITERS : 0);
-		desired |= now & FUTEX_OWNER_DIED;
-	}
-	r = mm_cmpxchg32(mm, addr, now, desired, &seen);
-	if (r < 0)
-		return r;
-	if (seen != now)
-		return -EAGAIN;
-	if (!w)
-		return 0;
-	list_for_each(other, &bucket->waiters, struct futex_waiter, link) {
-		if (other->is_pi && key_equal(&other->key, key))
-			other->pi_owner = (uint32_t)w->task->tid;
-	}
-	take_out(w, b);
-	return 0;
-}
-
-static bool owner_lives(struct task *t, uint32_t tid)
-{
-	struct task *owner = pid_find_task(t->kernel, (int32_t)tid);
-	bool lives = owner && atomic_load(&owner->state) < TASK_ZOMBIE;
-
-	task_put(owner);
-	return lives;
-}
-
-/* Tries to become owner. 1: owner; 0: *owner has it, and FUTEX_WAITERS is set;
- * -EAGAIN: look again. */
-static int pi_try_locked(struct task *t, struct bucket *bucket, const struct futex_key *key,
-			 gva_t addr, uint32_t *owner)
-{
-	uint32_t now, desired, seen;
-	unsigned count;
-	int r;
-
-	r = mm_load32(t->mm, addr, &now);
-	if (r < 0)
-		return r;
-	*owner = now & FUTEX_TID_MASK;
-	if (*owner == (uint32_t)t->tid)
-		return -EDEADLK;
-	if (*owner == 0) {
-		(void)pi_first_locked(bucket, key, &count);
-		desired = (uint32_t)t->tid | (now & FUTEX_OWNER_DIED) | (count ? FUTEX_WAITERS : 0);
-	} else {
-		desired = now | FUTEX_WAITERS;
-	}
-	r = mm_cmpxchg32(t->mm, addr, now, desired, &seen);
-	if (r < 0)
-		return r;
-	if (seen != now)
-		return -EAGAIN;
-	return *owner == 0;
-}
-
-/* Queues a PI waiter, or takes the lock: as pi_try_locked(). */
-static int pi_queue(struct task *t, struct futex_waiter *w, bool may_wait)
-{
-	struct bucket *bucket = bucket_of(&w->key);
-	uint32_t owner, now;
-	int r;
-
-	do {
-		mutex_lock(&bucket->lock);
-		r = pi_try_locked(t, bucket, &w->key, w->pi_addr, &owner);
-		if (r == 0 && may_wait) {
-			w->pi_owner = owner;
-			atomic_fetch_add(&npi_waiters, 1);
-			queue_locked(bucket, w);
-		}
-		mutex_unlock(&bucket->lock);
-	} while (r == -EAGAIN && !waiter_is_interrupted(&t->waiter));
-	if (r == -EAGAIN)
-		return -ERESTARTNOINTR;
-	if (r != 0)
-		return r;
-	if (!may_wait)
-		return -EAGAIN;
-	/* It is queued: an owner that exits from now on hands over. One that
-	 * was gone before never will. */
-	if (!owner_lives(t, owner) && !unqueue(w)) {
-		atomic_fetch_sub(&npi_waiters, 1);
-		r = mm_load32(t->mm, w->pi_addr, &now);
-		if (r < 0)
-			return r;
-		/* It may have gone just now, with its robust list. */
-		return (now & FUTEX_TID_MASK) == owner ? -ESRCH : -EAGAIN;
-	}
-	return 0;
-}
-
-static long futex_lock_pi(struct task *t, const struct futex_request *req, bool may_wait)
-{
-	struct futex_waiter w;
-	int r;
-
-	waiter_setup(&w, t, FUTEX_BITSET_MATCH_ANY);
-	w.is_pi = true;
-	w.pi_addr = req->addr;
-	r = get_key(t, req->addr, req->is_private, &w.key);
-	if (r < 0)
-		return r;
-	waiter_prepare(&t->waiter);
-	do
-		r = pi_queue(t, &w, may_wait);
-	while (r == -EAGAIN && may_wait);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	r = wait_woken(t, &w, req->deadline_ns);
-	atomic_fetch_sub(&npi_waiters, 1);
-	return r == -ERESTARTSYS ? -ERESTARTNOINTR : r;
-}
-
-static long futex_unlock_pi(struct task *t, const struct futex_request *req)
-{
-	struct wake_batch b = { .count = 0 };
-	struct futex_key key;
-	struct bucket *bucket;
-	uint32_t now;
-	int r;
-
-	r = get_key(t, req->addr, req->is_private, &key);
-	if (r < 0)
-		return r;
-	bucket = bucket_of(&key);
-	do {
-		mutex_lock(&bucket->lock);
-		r = mm_load32(t->mm, req->addr, &now);
-		if (r == 0 && (now & FUTEX_TID_MASK) != (uint32_t)t->tid)
-			r = -EPERM;
-		if (r == 0)
-			r = pi_hand_over_locked(bucket, &key, t->mm, req->addr, now, &b);
-		mutex_unlock(&bucket->lock);
-		batch_flush(&b);
-	} while (r == -EAGAIN && !waiter_is_interrupted(&t->waiter));
-	return r == -EAGAIN ? -ERESTARTNOINTR : r;
-}
-
-/* One word that t owned: the first waiter gets it, marked. True: look again. */
-static bool exit_pi_bucket(struct bucket *bucket, uint32_t tid, struct wake_batch *b)
-{
-	list_for_each(w, &bucket->waiters, struct futex_waiter, link) {
-		struct futex_key key = w->key;
-		struct mm *mm = w->task->mm;
-		uint32_t now, seen;
-		gva_t addr = w->pi_addr;
-
-		if (!w->is_pi || w->pi_owner != tid)
-			continue;
-		/* The waiter sleeps, so its memory stays. */
-		if (mm_load32(mm, addr, &now) < 0 ||
-		    mm_cmpxchg32(mm, addr, now, now | FUTEX_OWNER_DIED, &seen) < 0 ||
-		    (seen == now && pi_hand_over_locked(bucket, &key, mm, addr,
-							now | FUTEX_OWNER_DIED, b) == -EFAULT))
-			w->pi_owner = 0; /* its memory is gone: never mind */
-		return true;
-	}
-	return false;
-}
-
-void futex_exit_pi(struct task *t)
-{
-	struct wake_batch b = { .count = 0 };
-
-	if (atomic_load(&npi_waiters) == 0)
-		return;
-	for (size_t i = 0; i < BUCKETS; i++) {
-		bool more;
-
-		do {
-			mutex_lock(&buckets[i].lock);
-			more = exit_pi_bucket(&buckets[i], (uint32_t)t->tid, &b);
-			mutex_unlock(&buckets[i].lock);
-			batch_flush(&b);
-		} while (more);
-	}
 }
 
 /* ---- the call ---- */
@@ -803,6 +563,10 @@ long futex_call(struct task *t, const struct futex_request *req)
 		return futex_lock_pi(t, req, false);
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock_pi(t, req);
+	case FUTEX_WAIT_REQUEUE_PI:
+		return futex_wait_requeue_pi(t, req);
+	case FUTEX_CMP_REQUEUE_PI:
+		return futex_cmp_requeue_pi(t, req);
 	default:
 		return -ENOSYS;
 	}

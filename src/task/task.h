@@ -180,6 +180,7 @@ struct task {
 	uint32_t personality;          /* [o] personality(2) */
 	struct uring_task *uring;      /* [o] io_uring's, NULL: never used */
 	struct task_helper helper;     /* [I] of a helper; fn NULL: a guest's thread */
+	atomic_bool futex_left;        /* [a] exits: hands no PI futex over any more */
 	struct sem_undo *sem_undo;     /* [o] of System V semaphores: ipc/ */
 };
 

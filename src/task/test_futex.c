@@ -210,7 +210,7 @@ static long time_out(struct task *t, uint64_t unused UNUSED)
 	ASSERT(futex_call(t, &req) == -EINVAL);
 	req.addr = 0x20000;
 	ASSERT(futex_call(t, &req) == -EFAULT);
-	req.op = FUTEX_WAIT_REQUEUE_PI;
+	req.op = 99;
 	ASSERT(futex_call(t, &req) == -ENOSYS);
 	return 0;
 }
