@@ -2,8 +2,8 @@
  * Random memory calls in an area of 48 pages, wrong ones among them. Every result,
  * and at intervals what each page is (its lines of /proc/self/smaps), what a touch
  * of it gives and which byte it holds, is printed: the kernels must agree on all
- * of it. Nothing is left to the kernel's choice, so the output is the same
- * in each run. Files end at a page's end: what becomes of bytes behind it differs from
+ * of it. Nothing is left to the kernel's choice, nor to the compiler's (which
+ * argument it evaluates first), so the output is the same in each run. Files end at a page's end: what becomes of bytes behind it differs from
  * file system to file system.
  *
  * args: SEED OPERATIONS [SHOW]: what there is is shown after each SHOW operations
@@ -140,15 +140,18 @@ static void do_mmap(void)
 static void do_munmap(void)
 {
 	char *p = some_addr();
+	size_t size = some_size(p);
 
-	say("munmap", munmap(p, some_size(p)));
+	say("munmap", munmap(p, size));
 }
 
 static void do_mprotect(void)
 {
 	char *p = some_addr();
+	size_t size = some_size(p);
+	int prot = some_prot();
 
-	say("mprotect", mprotect(p, some_size(p), some_prot()));
+	say("mprotect", mprotect(p, size, prot));
 }
 
 static void do_mremap(void)
@@ -169,6 +172,10 @@ static void do_mremap(void)
 			size = P;
 		flags &= ~1;
 	}
+	/* How much else the old range's mapping holds, all of which loses its lock with
+	 * MREMAP_DONTUNMAP in Linux, neither. */
+	if (flags & 4)
+		munlockall();
 	/* Target and growth stay inside the area. */
 	if (size < ((size_t)1 << 61)) {
 		if ((flags & 2) && (size_t)(to - area) + size > PAGES * P)
@@ -218,10 +225,10 @@ static void do_lock(void)
 static void do_msync(void)
 {
 	char *p = some_addr();
+	size_t size = some_size(p);
+	int flags = PICK(0, MS_SYNC, MS_ASYNC, MS_INVALIDATE, MS_SYNC | 2, MS_SYNC | MS_ASYNC, 8);
 
-	say("msync",
-	    msync(p, some_size(p),
-		  PICK(0, MS_SYNC, MS_ASYNC, MS_INVALIDATE, MS_SYNC | 2, MS_SYNC | MS_ASYNC, 8)));
+	say("msync", msync(p, size, flags));
 }
 
 static void do_mincore(void)
@@ -229,23 +236,28 @@ static void do_mincore(void)
 	char *p = some_addr();
 	unsigned char vec[PAGES + 1];
 
-	say("mincore", mincore(p, some_size(p), vec));
+	size_t size = some_size(p);
+
+	say("mincore", mincore(p, size, vec));
 }
 
 static void do_truncate(void)
 {
 	int fd = PICK(0, 2);
+	off_t size = (off_t)(pick(FILE_PAGES + 1) * P);
 
-	say("ftruncate", ftruncate(fds[fd], (off_t)(pick(FILE_PAGES + 1) * P)));
+	say("ftruncate", ftruncate(fds[fd], size));
 }
 
 static void do_pwrite(void)
 {
 	static char buf[3 * P];
 	int fd = PICK(0, 2);
+	size_t size = (1 + pick(3)) * P;
+	off_t at = (off_t)(pick(FILE_PAGES) * P);
 
 	memset(buf, 'a' + (int)pick(26), sizeof(buf));
-	say_count("pwrite", pwrite(fds[fd], buf, (1 + pick(3)) * P, (off_t)(pick(FILE_PAGES) * P)));
+	say_count("pwrite", pwrite(fds[fd], buf, size, at));
 }
 
 /* Through the kernel: how far it comes. */
