@@ -38,6 +38,8 @@ struct launch {
 	int stdio_same_as[3];     /* the lowest of 0 to 2 with the same description */
 	enum control_kind place;  /* of ours at the start: CONTROL_FOREGROUND ... */
 	bool has_job_control;     /* a shell could continue us */
+	/* The first program starts with the caller's, as after an execve of it. */
+	uint64_t ignored, blocked; /* bit N - 1: signal N */
 	char cwd[4096];
 	uint32_t uid, gid;
 	uint32_t groups[64];

@@ -298,6 +298,17 @@ static void restore_terminal(const struct launch *l, const struct termios *befor
 		(void)tcsetattr(l->console_fd, TCSADRAIN, before);
 }
 
+/* What the caller ignores and blocks is the guest's; we want to hear of our child, and
+ * be killed by what we do not relay. */
+static void inherit_signals(struct launch *l)
+{
+	const uint64_t none = 0;
+
+	l->ignored = host_ignored_signals();
+	(void)host_sigprocmask(SIG_SETMASK, &none, &l->blocked);
+	signal(SIGCHLD, SIG_DFL);
+}
+
 int boot_run(const struct boot_config *cfg)
 {
 	static struct launch l;
@@ -307,6 +318,7 @@ int boot_run(const struct boot_config *cfg)
 	pid_t pid;
 
 	reserve_stdio();
+	inherit_signals(&l);
 	find_console(&l);
 	if (l.console_fd >= 0)
 		(void)tcgetattr(l.console_fd, &modes);

@@ -337,6 +337,7 @@ static void start_first(struct kernel *k, const struct launch *l, struct path ro
 	r = task_create_first(k, cred, files, fs, &t);
 	if (r < 0)
 		fail(l, "cannot make the first process", r);
+	signal_inherit(t, l->ignored, l->blocked);
 	console_give(k);
 	install_stdio(t, l);
 	r = exec_first(t, cfg->argv[0], cfg->argv, cfg->envp);

@@ -107,6 +107,27 @@ int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 	return (int)HOST_CALL(sigaction(sig, act, old)); /* host: rt_sigaction */
 }
 
+uint64_t host_ignored_signals(void)
+{
+	/* The host kernel's form: libc's own sigaction refuses signals 32 and 33. */
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} act;
+	uint64_t set = 0;
+
+	for (int sig = 1; sig <= 64; sig++) {
+		/* host: rt_sigaction */
+		if (HOST_CALL(syscall(SYS_rt_sigaction, sig, NULL, &act, KERNEL_SIGSET_SIZE)) ==
+			    0 &&
+		    act.handler == SIG_IGN)
+			set |= (uint64_t)1 << (sig - 1);
+	}
+	return set;
+}
+
 int host_sigprocmask(int how, const uint64_t *set, uint64_t *old)
 {
 	return (int)HOST_CALL(syscall(SYS_rt_sigprocmask, how, set, old,

@@ -44,6 +44,9 @@ pid_t host_wait4(pid_t pid, int *status, int options, struct rusage *usage);
 bool host_same_description(int a, int b);
 
 int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old) MUST_CHECK;
+/* The signals that this process ignores, those that libc keeps for itself too: bit
+ * N - 1 is signal N. */
+uint64_t host_ignored_signals(void);
 /* set and old may be NULL. */
 int host_sigprocmask(int how, const uint64_t *set, uint64_t *old);
 int host_signalfd(uint64_t set, int flags) MUST_CHECK;

@@ -79,6 +79,18 @@ sigmask_t signal_pending_set(struct task *t)
 	return r;
 }
 
+void signal_inherit(struct task *t, sigmask_t ignored, sigmask_t blocked)
+{
+	struct sighand *sh = group_sighand_lock(t->group);
+
+	for (int i = 0; i < NSIGNALS; i++) {
+		if (ignored & sigbit(i + 1))
+			sh->action[i].handler = ABI_SIG_IGN;
+	}
+	signal_set_blocked_locked(t, blocked);
+	group_sighand_unlock(t->group);
+}
+
 void signal_view(struct task *t, struct signal_view *out)
 {
 	struct thread_group *g = t->group;

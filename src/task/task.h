@@ -425,6 +425,8 @@ int signal_may_send(struct task *from, struct thread_group *to, int signo);
 /* A fault of the running task itself. */
 void signal_force_fault(struct task *t, int signo, int code, uint64_t addr, uint32_t trapno,
 			uint32_t error_code);
+/* For the first task, before it starts: what it ignores and blocks from the beginning. */
+void signal_inherit(struct task *t, sigmask_t ignored, sigmask_t blocked);
 bool signal_is_pending(struct task *t); /* something unblocked waits */
 int signal_action(struct task *t, int signo, const struct k_sigaction *act,
 		  struct k_sigaction *old);
