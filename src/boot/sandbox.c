@@ -386,13 +386,25 @@ static int wait_for_end(struct kernel *k, const struct launch *l)
 	return WEXITSTATUS(k->exit_status);
 }
 
+/* One line: of walls, and of what only makes it slower. */
+static void say_what_is_missing(struct kernel *k)
+{
+	bool has_clocks = platform_vdso_symbol(k->platform, "__vdso_clock_gettime") != 0;
+	char missing[512];
+
+	if (walls_describe_missing(missing, sizeof(missing)))
+		log_warn("running without: %s%s", missing,
+			 has_clocks ? "" : "; and without the host's clock functions");
+	else if (!has_clocks)
+		log_warn("running without: the host's clock functions (no /proc)");
+}
+
 NORETURN void sandbox_main(const struct launch *l)
 {
 	struct kernel *k = &kernel;
 	const struct boot_config *cfg = l->cfg;
 	struct super *devpts;
 	struct path root;
-	char missing[512];
 	int r, code;
 
 	detach_from_caller(l);
@@ -410,8 +422,8 @@ NORETURN void sandbox_main(const struct launch *l)
 	walls[WALL_SECCOMP].up = r == 0;
 	if (r < 0)
 		fail(l, "cannot install the kernel's seccomp filter", r);
-	if (!cfg->quiet_walls && walls_describe_missing(missing, sizeof(missing)))
-		log_warn("running without: %s", missing);
+	if (!cfg->quiet_walls)
+		say_what_is_missing(k);
 	if (cfg->strace && strace_enable(cfg->strace, l->log_fd) < 0)
 		fail(l, "--strace: unknown system call or class in the filter", -EINVAL);
 	r = control_start(k, l->control_fd);
