@@ -91,10 +91,13 @@ int mm_cmpxchg32(struct mm *mm, gva_t addr, uint32_t expected, uint32_t desired,
 }
 
 /* Shared mappings are known by their object and offset; everything else by the
- * address space and the address, whether the guest calls it private or not. */
+ * address space and the address, whether the guest calls it private or not. The
+ * word of a futex that may be shared must be there: a file that was truncated has
+ * none. */
 int mm_futex_key(struct mm *mm, gva_t addr, bool is_private, struct futex_key *out)
 {
 	const struct vma *v;
+	uint32_t word;
 	int err = 0;
 
 	memset(out, 0, sizeof(*out)); /* keys are compared by their bytes */
@@ -116,5 +119,5 @@ int mm_futex_key(struct mm *mm, gva_t addr, bool is_private, struct futex_key *o
 		out->shared = true;
 	}
 	rwlock_read_unlock(&mm->map_lock);
-	return err;
+	return err ? err : mm_load32(mm, addr, &word);
 }
