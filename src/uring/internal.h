@@ -246,6 +246,8 @@ void issue_on_worker(struct req *req, struct issue *is);
 int issue_try(struct req *req, struct issue *is);
 /* It goes on later, with the rights of now. */
 void issue_keep_cred(struct req *req, const struct issue *is);
+/* A write failed: SIGPIPE, SIGXFSZ to who submitted it, as from write(2). */
+void issue_write_failed(struct req *req, const struct issue *is, int err);
 /* Hands it to a worker. */
 void issue_punt(struct req *req, struct issue *is);
 /* The file that the entry names, in req->file. False: there is none. */

@@ -49,7 +49,40 @@ bool issue_assign_file(struct req *req, struct task *t)
 	return true;
 }
 
+/* ---- signals ---- */
+
+void issue_write_failed(struct req *req, const struct issue *is, int err)
+{
+	struct task *t = req->ut->task;
+	struct ksiginfo info = { .code = SI_USER };
+
+	if (err == -EPIPE)
+		info.signo = SIGPIPE;
+	else if (err == -EFBIG && t && task_limit(t, RLIMIT_FSIZE_NR) != UINT64_MAX)
+		info.signo = SIGXFSZ;
+	/* Threads of ours take none, as those of Linux. */
+	if (!info.signo || !t || t->helper.fn || is->on_worker)
+		return;
+	info.pid = t->group->pid;
+	info.uid = task_uid(t);
+	(void)signal_send(t, &info, 0);
+}
+
 /* ---- carrying out ---- */
+
+/* Restart codes mean that it was interrupted: by a cancellation, here. */
+static int no_restart(int r)
+{
+	switch (r) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		return -EINTR;
+	default:
+		return r;
+	}
+}
 
 void issue_keep_cred(struct req *req, const struct issue *is)
 {
@@ -65,12 +98,14 @@ int issue_try(struct req *req, struct issue *is)
 
 	if (req->def->needs_file && !issue_assign_file(req, t))
 		return -EBADF;
+	if (is->nonblock && req->def->blocks)
+		return -EAGAIN;
 	if (likely(!req->cred))
-		return req->def->issue(req, is);
+		return no_restart(req->def->issue(req, is));
 	own = task_cred_swap(t, req->cred);
 	r = req->def->issue(req, is);
 	(void)!task_cred_swap(t, own);
-	return r;
+	return no_restart(r);
 }
 
 static void finish(struct req *req, struct issue *is, int r)
@@ -196,20 +231,6 @@ static bool can_poll(const struct req *req)
 	return req->file && req->file->ops->poll && (req->def->poll_in || req->def->poll_out);
 }
 
-/* Restart codes mean that it was interrupted: by a cancellation, here. */
-static int no_restart(int r)
-{
-	switch (r) {
-	case -ERESTARTSYS:
-	case -ERESTARTNOINTR:
-	case -ERESTARTNOHAND:
-	case -ERESTART_RESTARTBLOCK:
-		return -EINTR;
-	default:
-		return r;
-	}
-}
-
 void issue_on_worker(struct req *req, struct issue *is)
 {
 	bool polls = can_poll(req) && !(req->flags & REQ_NOWAIT);
@@ -218,7 +239,7 @@ void issue_on_worker(struct req *req, struct issue *is)
 	is->nonblock = polls;
 	for (int i = 0;; i++) {
 		do
-			r = no_restart(issue_try(req, is));
+			r = issue_try(req, is);
 		while (r == ISSUE_AGAIN);
 		if (r != -EAGAIN || !polls) {
 			worker_finish(req, is, r);

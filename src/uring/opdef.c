@@ -15,30 +15,42 @@ void uring_init(const struct uring_externals *ext)
 	uring_ext = *ext;
 }
 
+/* clang-format off */
 const struct op_def op_defs[IORING_OP_LAST] = {
-	[IORING_OP_NOP] = { .name = "nop",
-			    .prep = nop_prep,
-			    .issue = nop_issue,
-			    .iopoll = 1,
-			    .may_punt = 1 },
-	[IORING_OP_POLL_ADD] = { .name = "poll_add",
-				 .prep = poll_add_prep,
-				 .issue = poll_add_issue,
-				 .needs_file = 1 },
-	[IORING_OP_POLL_REMOVE] = { .name = "poll_remove",
-				    .prep = poll_remove_prep,
-				    .issue = poll_remove_issue },
-	[IORING_OP_TIMEOUT] = { .name = "timeout", .prep = timeout_prep, .issue = timeout_issue },
-	[IORING_OP_TIMEOUT_REMOVE] = { .name = "timeout_remove",
-				       .prep = timeout_remove_prep,
-				       .issue = timeout_remove_issue },
-	[IORING_OP_ASYNC_CANCEL] = { .name = "async_cancel",
-				     .prep = async_cancel_prep,
-				     .issue = async_cancel_issue },
-	[IORING_OP_LINK_TIMEOUT] = { .name = "link_timeout",
-				     .prep = link_timeout_prep,
-				     .issue = op_no_issue },
+#define ROW(number, op, ...) [IORING_OP_##number] = { .name = #op, .prep = op##_prep, .issue = op##_issue, ##__VA_ARGS__ }
+/* The same preparation, or issue, serves several. */
+#define ROW_OF(number, op, prep_, issue_, ...) \
+	[IORING_OP_##number] = { .name = #op, .prep = prep_##_prep, .issue = issue_##_issue, ##__VA_ARGS__ }
+#define READS .needs_file = 1, .poll_in = 1, .has_ioprio = 1, .iopoll = 1, .unbound_nonreg = 1, .may_punt = 1
+#define WRITES .needs_file = 1, .poll_out = 1, .has_ioprio = 1, .iopoll = 1, .unbound_nonreg = 1, .hash_writes = 1, .may_punt = 1
+	ROW(NOP, nop, .iopoll = 1, .may_punt = 1),
+	/* op_rw.c */
+	ROW_OF(READV, readv, rw_vec, read, READS, .buffer_select = 1),
+	ROW_OF(WRITEV, writev, rw_vec, write, WRITES),
+	ROW_OF(READ_FIXED, read_fixed, rw_fixed, read, READS),
+	ROW_OF(WRITE_FIXED, write_fixed, rw_fixed, write, WRITES),
+	ROW_OF(READV_FIXED, readv_fixed, rw_vec, read, READS),
+	ROW_OF(WRITEV_FIXED, writev_fixed, rw_vec, write, WRITES),
+	ROW_OF(READ, read, rw, read, READS, .buffer_select = 1),
+	ROW_OF(WRITE, write, rw, write, WRITES),
+	ROW(READ_MULTISHOT, read_multishot, .needs_file = 1, .poll_in = 1, .buffer_select = 1, .unbound_nonreg = 1, .may_punt = 1),
+	/* op_file.c */
+	ROW(FSYNC, fsync, .needs_file = 1, .may_punt = 1),
+	ROW_OF(SYNC_FILE_RANGE, sync_file_range, sync_range, sync_range, .needs_file = 1, .may_punt = 1),
+	ROW(FALLOCATE, fallocate, .needs_file = 1, .hash_writes = 1, .may_punt = 1),
+	ROW(FTRUNCATE, ftruncate, .needs_file = 1, .hash_writes = 1, .may_punt = 1),
+	ROW(FADVISE, fadvise, .needs_file = 1, .may_punt = 1),
+	ROW(MADVISE, madvise, .may_punt = 1),
+	ROW(SPLICE, splice, .needs_file = 1, .hash_writes = 1, .unbound_nonreg = 1, .blocks = 1, .may_punt = 1),
+	/* op_poll.c, op_timeout.c, op_cancel.c */
+	ROW(POLL_ADD, poll_add, .needs_file = 1),
+	ROW(POLL_REMOVE, poll_remove),
+	ROW(TIMEOUT, timeout),
+	ROW(TIMEOUT_REMOVE, timeout_remove),
+	ROW(ASYNC_CANCEL, async_cancel),
+	ROW_OF(LINK_TIMEOUT, link_timeout, link_timeout, op_no),
 };
+/* clang-format on */
 
 int op_no_issue(struct req *req UNUSED, struct issue *is UNUSED)
 {

@@ -20,3 +20,18 @@ OP(timeout);
 OP(timeout_remove);
 OP(async_cancel);
 int link_timeout_prep(struct req *req, const struct io_uring_sqe *sqe);
+
+int rw_prep(struct req *req, const struct io_uring_sqe *sqe);
+int rw_vec_prep(struct req *req, const struct io_uring_sqe *sqe);
+int rw_fixed_prep(struct req *req, const struct io_uring_sqe *sqe);
+int read_issue(struct req *req, struct issue *is);
+int write_issue(struct req *req, struct issue *is);
+OP(read_multishot);
+
+OP(fsync);
+OP(sync_range);
+OP(fallocate);
+OP(ftruncate);
+OP(fadvise);
+OP(madvise);
+OP(splice);

@@ -103,7 +103,6 @@ struct op_rw {
 	uint64_t off;
 	uint32_t len;
 	uint32_t flags; /* RWF_* */
-	uint64_t done;  /* bytes moved before it had to wait */
 };
 
 struct op_net {
@@ -228,6 +227,7 @@ struct op_def {
 	unsigned unbound_nonreg : 1; /* may take for ever on anything but a regular file */
 	unsigned unbound : 1;
 	unsigned may_punt : 1; /* IOSQE_ASYNC has a worker do it */
+	unsigned blocks : 1;   /* it cannot be tried without waiting: always a worker's */
 };
 
 static inline void req_set_fail(struct req *req)
@@ -237,6 +237,13 @@ static inline void req_set_fail(struct req *req)
 		req->flags &= ~(uint32_t)REQ_CQE_SKIP;
 		req->flags |= REQ_SKIP_LINK_CQES;
 	}
+}
+
+/* The result of an operation whose failure does not break a link. */
+static inline int req_done(struct req *req, long res)
+{
+	req->res = (int32_t)res;
+	return ISSUE_DONE;
 }
 
 /* The result of an operation: failures break the link. */
