@@ -7,6 +7,7 @@
 #include "abi/stat.h"
 #include "syscall/families.h"
 #include "syscall/syscall.h"
+#include "vfs/filecall.h"
 
 /* ---- what a place, or an open file, says of itself ---- */
 
@@ -108,36 +109,11 @@ SYSCALL(newfstatat)
 
 /* ---- statx ---- */
 
-static struct abi_statx_timestamp statx_time(const struct timespec_k *ts)
-{
-	return (struct abi_statx_timestamp){ .sec = ts->sec, .nsec = ts->nsec };
-}
-
 static int statx_put(struct task *t, const struct kstat *st, const struct path *p, gva_t user)
 {
-	const struct abi_statx out = {
-		.mask = (st->mask ? st->mask : STATX_BASIC_STATS) | STATX_MNT_ID,
-		.blksize = st->blksize,
-		.nlink = (uint32_t)st->nlink,
-		.uid = st->uid,
-		.gid = st->gid,
-		.mode = (uint16_t)st->mode,
-		.ino = st->ino,
-		.size = st->size,
-		.blocks = st->blocks,
-		.attributes = path_is_mount_root(p) ? STATX_ATTR_MOUNT_ROOT : 0,
-		.attributes_mask = STATX_ATTR_MOUNT_ROOT,
-		.atime = statx_time(&st->atime),
-		.btime = statx_time(&st->btime),
-		.ctime = statx_time(&st->ctime),
-		.mtime = statx_time(&st->mtime),
-		.rdev_major = major(st->rdev),
-		.rdev_minor = minor(st->rdev),
-		.dev_major = major(st->dev),
-		.dev_minor = minor(st->dev),
-		.mnt_id = st->mnt_id,
-	};
+	struct abi_statx out;
 
+	statx_fill(st, p, &out);
 	return syscall_copy_out(t, user, &out, sizeof(out));
 }
 
@@ -146,9 +122,7 @@ SYSCALL(statx)
 	struct stat_out out = { statx_put, args->a[4] };
 	int flags = (int)args->a[2];
 
-	if ((args->a[3] & STATX__RESERVED) || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
-		return -EINVAL;
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
+	if (!statx_args_are_valid((unsigned)flags, (uint32_t)args->a[3]))
 		return -EINVAL;
 	return stat_at(t, (int)args->a[0], args->a[1], flags, &out);
 }

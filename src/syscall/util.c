@@ -106,23 +106,7 @@ int syscall_path(struct task *t, gva_t user, char *buf)
 
 int syscall_dirfd(struct task *t, int dirfd, const char *name, struct path *out)
 {
-	struct file *f;
-
-	out->mount = NULL;
-	out->dentry = NULL;
-	if (dirfd == AT_FDCWD || *name == '/')
-		return 0;
-	f = fd_get(t, dirfd);
-	if (!f)
-		return -EBADF;
-	if (*name && !S_ISDIR(f->inode->mode)) {
-		file_put(f);
-		return -ENOTDIR;
-	}
-	*out = f->path;
-	path_get(out);
-	file_put(f);
-	return 0;
+	return fd_dir(t, dirfd, name, out);
 }
 
 int syscall_name_get(struct task *t, int dirfd, gva_t user, struct syscall_name *n)

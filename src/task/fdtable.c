@@ -14,7 +14,9 @@
  * Lock: fdtable.lock [f], which is also what readers take: uncontended it costs
  * two atomic operations, and nothing can free a file under a reader.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/bitmap.h"
 #include "base/fault.h"
@@ -427,4 +429,25 @@ void fdtable_close_on_exec(struct task *t)
 			break;
 		(void)close_file(f, ft, t);
 	}
+}
+
+int fd_dir(struct task *t, int dirfd, const char *name, struct path *out)
+{
+	struct file *f;
+
+	out->mount = NULL;
+	out->dentry = NULL;
+	if (dirfd == AT_FDCWD || *name == '/')
+		return 0;
+	f = fd_get(t, dirfd);
+	if (!f)
+		return -EBADF;
+	if (*name && !S_ISDIR(f->inode->mode)) {
+		file_put(f);
+		return -ENOTDIR;
+	}
+	*out = f->path;
+	path_get(out);
+	file_put(f);
+	return 0;
 }

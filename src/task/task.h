@@ -478,6 +478,9 @@ int fd_install(struct task *t, struct file *f, int min, bool cloexec) MUST_CHECK
 /* Places f at exactly fd, closing what was there (dup2); as above. -EBADF. */
 int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec) MUST_CHECK;
 int fd_close(struct task *t, int fd);
+/* A directory's descriptor with a name -> a place, with a reference: an empty path for
+ * AT_FDCWD and absolute names. -EBADF, -ENOTDIR only when the name is relative. */
+int fd_dir(struct task *t, int dirfd, const char *name, struct path *out) MUST_CHECK;
 int fd_close_range(struct task *t, unsigned first, unsigned last, bool cloexec_only);
 void fdtable_close_on_exec(struct task *t);
 int fd_set_cloexec(struct task *t, int fd, bool on);

@@ -24,7 +24,8 @@ struct rsrc_node *files_lookup(struct ring *r, uint32_t slot)
 	return n;
 }
 
-/* A free slot in the range that is given out, beginning behind the last. => lock */
+/* A free slot in the range that is given out, beginning behind the one that was filled
+ * last, or with the one that was emptied. => lock */
 static int find_free_locked(struct ring *r)
 {
 	struct rsrc_table *t = r->files;
@@ -33,16 +34,12 @@ static int find_free_locked(struct ring *r)
 	if (r->alloc_hint < r->alloc_start || r->alloc_hint >= end)
 		r->alloc_hint = r->alloc_start;
 	for (uint32_t i = r->alloc_hint; i < end; i++) {
-		if (!t->slot[i]) {
-			r->alloc_hint = i + 1;
+		if (!t->slot[i])
 			return (int)i;
-		}
 	}
 	for (uint32_t i = r->alloc_start; i < end && i < r->alloc_hint; i++) {
-		if (!t->slot[i]) {
-			r->alloc_hint = i + 1;
+		if (!t->slot[i])
 			return (int)i;
-		}
 	}
 	return -ENFILE;
 }
@@ -78,6 +75,7 @@ int files_install(struct ring *r, struct file *f, uint32_t index)
 	if (slot >= 0) {
 		old = r->files->slot[slot];
 		r->files->slot[slot] = n;
+		r->alloc_hint = (uint32_t)slot + 1;
 	}
 	mutex_unlock(&r->lock);
 	rsrc_node_put(slot < 0 ? n : old);
@@ -102,7 +100,7 @@ int files_close(struct ring *r, uint32_t slot)
 		if (!n)
 			err = -EBADF;
 		else
-			r->alloc_hint = MIN(r->alloc_hint, slot);
+			r->alloc_hint = slot;
 	}
 	mutex_unlock(&r->lock);
 	rsrc_node_put(n);
@@ -252,8 +250,7 @@ static struct rsrc_node *swap_slot(struct ring *r, uint32_t slot, struct rsrc_no
 	if (r->files && slot < r->files->count) {
 		old = r->files->slot[slot];
 		r->files->slot[slot] = n;
-		if (!n)
-			r->alloc_hint = MIN(r->alloc_hint, slot);
+		r->alloc_hint = n ? slot + 1 : slot;
 	}
 	mutex_unlock(&r->lock);
 	return old;

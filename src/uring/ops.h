@@ -35,3 +35,26 @@ OP(ftruncate);
 OP(fadvise);
 OP(madvise);
 OP(splice);
+
+OP(openat);
+OP(statx);
+OP(renameat);
+OP(unlinkat);
+OP(mkdirat);
+OP(symlinkat);
+OP(linkat);
+OP(setxattr);
+OP(getxattr);
+OP(fsetxattr);
+OP(fgetxattr);
+int openat2_prep(struct req *req, const struct io_uring_sqe *sqe);
+
+OP(close);
+OP(files_update);
+OP(fixed_fd_install);
+OP(pipe);
+OP(provide_buffers);
+OP(remove_buffers);
+OP(epoll_ctl);
+OP(epoll_wait);
+OP(msg_ring);
