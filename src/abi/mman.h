@@ -18,7 +18,8 @@
 #endif
 #define ABI_MAP_HUGE_2MB (21u << 26)
 #define ABI_MAP_HUGE_1GB (30u << 26)
-#define ABI_MAP_TYPE 0x0f /* MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE, ... */
+#define ABI_TASK_SIZE 0x7ffffffff000ul /* where Linux's user addresses end */
+#define ABI_MAP_TYPE 0x0f              /* MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE, ... */
 
 #ifndef PROT_GROWSDOWN
 #define PROT_GROWSDOWN 0x01000000

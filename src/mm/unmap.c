@@ -32,12 +32,16 @@ int mm_unmap_locked(struct mm *mm, gva_t start, gva_t end, struct list *removed)
 int mm_unmap(struct mm *mm, gva_t addr, uint64_t size)
 {
 	struct list removed = LIST_INIT(removed);
+	gva_t end = addr + page_up(size);
 	int err;
 
-	if ((addr & ~PAGE_MASK) || addr > mm->hi || size > mm->hi - addr || !size)
+	if ((addr & ~PAGE_MASK) || addr > ABI_TASK_SIZE || size > ABI_TASK_SIZE - addr || !size)
 		return -EINVAL;
+	end = MIN(end, mm->hi); /* above, the guest has nothing */
+	if (addr >= end)
+		return 0;
 	rwlock_write(&mm->map_lock);
-	err = mm_unmap_locked(mm, addr, addr + page_up(size), &removed);
+	err = mm_unmap_locked(mm, addr, end, &removed);
 	rwlock_write_unlock(&mm->map_lock);
 	vma_free_list(&removed);
 	return err;

@@ -21,6 +21,7 @@ SYSCALL(sendfile);
 SYSCALL(copy_file_range);
 SYSCALL(splice);
 SYSCALL(tee);
+SYSCALL(tee);
 SYSCALL(vmsplice);
 
 /* ---- sync.c ---- */

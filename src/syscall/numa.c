@@ -13,6 +13,7 @@
 #define MPOL_F_ADDR_BIT 2u
 #define MPOL_F_MEMS_ALLOWED_BIT 4u
 #define MPOL_MF_FLAGS 7u
+#define MPOL_MF_MOVE_ALL_BIT 4u
 #define NODES_MAX 1024u
 
 /* A mask of maxnode - 1 bits at user names node 0 at most. */
@@ -78,7 +79,11 @@ SYSCALL(set_mempolicy)
 
 SYSCALL(mbind)
 {
-	if ((args->a[0] & ~PAGE_MASK) || (args->a[5] & ~(uint64_t)MPOL_MF_FLAGS))
+	if (args->a[5] & ~(uint64_t)MPOL_MF_FLAGS)
+		return -EINVAL;
+	if ((args->a[5] & MPOL_MF_MOVE_ALL_BIT) && !cred_has_cap(t->cred, CAP_SYS_NICE))
+		return -EPERM;
+	if (args->a[0] & ~PAGE_MASK)
 		return -EINVAL;
 	return check_policy(t, (unsigned)args->a[2], args->a[3], args->a[4]);
 }

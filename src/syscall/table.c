@@ -327,7 +327,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 	DONE(set_robust_list, ARGS(PTR, SIZE)),
 	DONE(get_robust_list, ARGS(PID, PTR, PTR)),
 	PARTIAL(splice, "a stream is drained before a slow or broken writer has taken its bytes", ARGS(FD, PTR, FD, PTR, SIZE, SPLICE_FLAGS)),
-	REFUSED(tee, EINVAL, "pipes cannot be copied unread yet", ARGS(FD, FD, SIZE, SPLICE_FLAGS)),
+	DONE(tee, ARGS(FD, FD, SIZE, SPLICE_FLAGS)),
 	DONE(sync_file_range, ARGS(FD, OFF, OFF, HEX)),
 	DONE(vmsplice, ARGS(FD, IOVEC, UINT, SPLICE_FLAGS)),
 	REFUSED(move_pages, ENOSYS, "as a kernel without NUMA", ARGS(PID, LONG, PTR, PTR, PTR, HEX)),

@@ -1,9 +1,10 @@
-/* From file to file: sendfile, copy_file_range, splice; and vmsplice. */
+/* From file to file: sendfile, copy_file_range, splice, tee; and vmsplice. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "abi/errno.h"
 #include "abi/fcntl.h"
+#include "fs/pipe/pipe.h"
 #include "syscall/families.h"
 #include "syscall/syscall.h"
 #include "vfs/transfer.h"
@@ -127,6 +128,37 @@ SYSCALL(splice)
 		r = -ESPIPE;
 	else
 		r = two_files_run(t, &tf, args->a[1], args->a[3], vfs_splice);
+	two_files_put(&tf);
+	return syscall_write_result(t, r);
+}
+
+static long tee_run(struct task *t, struct file *in, struct file *out, size_t size, bool nonblock)
+{
+	long r;
+
+	if (!file_may_read(in) || !file_may_write(out))
+		return -EBADF;
+	if (!file_is_pipe(in) || !file_is_pipe(out))
+		return -EINVAL;
+	nonblock |= (atomic_load(&in->flags) | atomic_load(&out->flags)) & O_NONBLOCK;
+	r = pipe_tee(in, out, size, nonblock, task_vfs_begin_file(t, in));
+	task_vfs_end(t);
+	return r;
+}
+
+SYSCALL(tee)
+{
+	struct two_files tf = { .tr.size = args->a[2] };
+	long r;
+
+	if (args->a[3] & ~(uint64_t)SPLICE_FLAGS)
+		return -EINVAL;
+	if (args->a[2] == 0)
+		return 0;
+	r = two_files_get(t, (int)args->a[0], (int)args->a[1], &tf);
+	if (r < 0)
+		return r;
+	r = tee_run(t, tf.tr.in, tf.tr.out, tf.tr.size, args->a[3] & SPLICE_F_NONBLOCK);
 	two_files_put(&tf);
 	return syscall_write_result(t, r);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "check.h"
 
@@ -62,6 +63,17 @@ static void policies(void)
 	CHECK_ERR(syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 64), EINVAL);
 	CHECK_ERR(syscall(SYS_get_mempolicy, 1, NULL, 0, NULL, 0), EFAULT);
 	CHECK_ERR(syscall(SYS_mbind, (char *)p + 1, 4096, 0, NULL, 0, 0), EINVAL);
+	if (geteuid() == 0 && fork() == 0) {
+		CHECK_EQ(setuid(65534), 0);
+		/* Pages of others are moved by the privileged. */
+		CHECK_ERR(syscall(SYS_mbind, p, 4096, 0, NULL, 0, 4), EPERM);
+		_exit(0);
+	}
+	if (geteuid() == 0) {
+		int status;
+
+		CHECK(wait(&status) > 0 && status == 0);
+	}
 }
 
 static void keys(void)

@@ -1,6 +1,7 @@
 /* mmap(2), munmap(2): placement, flags, errors, and what a touch finds. */
 #include <fcntl.h>
 #include <stdint.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -61,6 +62,8 @@ static void arguments_are_judged(void)
 	CHECK_ERR(munmap(p, 0), EINVAL);
 	CHECK_ERR(munmap(p, SIZE_MAX), EINVAL);
 	CHECK_ERR(munmap((void *)((uintptr_t)1 << 50), P), EINVAL);
+	CHECK_ERR(munmap((void *)0x7ffffffff000, P), EINVAL);
+	CHECK_ERR(munmap(NULL, 0x800000000000), EINVAL);
 	CHECK(munmap(p, 8 * P) == 0);
 }
 
@@ -209,6 +212,20 @@ static void many_small_mappings_hold(void)
 	CHECK(munmap(p, 2 * N * P) == 0);
 }
 
+/* A program may take everything away, itself included. */
+static void munmap_of_everything(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		munmap(NULL, 0x7ffffffff000);
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
 int main(void)
 {
 	touch_init();
@@ -223,5 +240,6 @@ int main(void)
 	the_address_space_has_a_limit();
 	populated_memory_is_there();
 	many_small_mappings_hold();
+	munmap_of_everything();
 	return 0;
 }

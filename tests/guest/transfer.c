@@ -1,4 +1,6 @@
-/* sendfile, copy_file_range, splice, vmsplice. */
+/* sendfile, copy_file_range, splice, tee, vmsplice. */
+#include <pthread.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -121,6 +123,64 @@ static void vmsplices(void)
 	close(file);
 }
 
+static void *write_later(void *arg)
+{
+	usleep(20000);
+	CHECK_EQ(write(*(int *)arg, "late", 4), 4);
+	return NULL;
+}
+
+static void tees(void)
+{
+	int in[2], out[2], file = tmpdir_file("t", "");
+	char buf[64], big[70000];
+	pthread_t th;
+
+	CHECK(pipe(in) == 0 && pipe(out) == 0);
+	CHECK_EQ(write(in[1], "0123456789", 10), 10);
+	CHECK_EQ(tee(in[0], out[1], 4, 0), 4);
+	CHECK_EQ(tee(in[0], out[1], 100, 0), 10);
+	CHECK_EQ(read(out[0], buf, sizeof(buf)), 14);
+	CHECK(memcmp(buf, "01230123456789", 14) == 0);
+	CHECK_EQ(read(in[0], buf, sizeof(buf)), 10);
+	CHECK(memcmp(buf, "0123456789", 10) == 0);
+	CHECK_ERR(tee(in[0], out[1], 10, SPLICE_F_NONBLOCK), EAGAIN);
+	CHECK_EQ(tee(in[0], out[1], 0, 0), 0);
+	CHECK_EQ(pthread_create(&th, NULL, write_later, &in[1]), 0);
+	CHECK_EQ(tee(in[0], out[1], 10, 0), 4);
+	CHECK_EQ(pthread_join(th, NULL), 0);
+	/* The other pipe is full: no more fits. */
+	memset(big, 'x', sizeof(big));
+	CHECK_EQ(fcntl(out[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(out[1], big, 4096) > 0)
+		;
+	while (write(out[1], big, 1) > 0)
+		;
+	CHECK_ERR(tee(in[0], out[1], 4, 0), EAGAIN);
+	CHECK_ERR(tee(in[0], in[1], 4, 0), EINVAL);
+	CHECK_ERR(tee(file, out[1], 4, 0), EINVAL);
+	CHECK_ERR(tee(in[0], file, 4, 0), EINVAL);
+	CHECK_ERR(tee(in[1], out[1], 4, 0), EBADF);
+	CHECK_ERR(tee(in[0], -1, 4, 0), EBADF);
+	CHECK_ERR(tee(in[0], out[1], 4, 0x100), EINVAL);
+	close(in[1]);
+	CHECK_EQ(read(in[0], buf, sizeof(buf)), 4);
+	while (read(out[0], big, sizeof(big)) == (ssize_t)sizeof(big))
+		;
+	CHECK_EQ(fcntl(out[1], F_SETFL, 0), 0);
+	CHECK_EQ(tee(in[0], out[1], 4, 0), 0); /* no writer is left */
+	close(out[0]);
+	signal(SIGPIPE, SIG_IGN);
+	close(in[0]);
+	CHECK(pipe(in) == 0);
+	CHECK_EQ(write(in[1], "x", 1), 1);
+	CHECK_ERR(tee(in[0], out[1], 4, 0), EPIPE);
+	close(in[0]);
+	close(in[1]);
+	close(out[1]);
+	close(file);
+}
+
 int main(void)
 {
 	tmpdir_enter();
@@ -128,5 +188,6 @@ int main(void)
 	copy_ranges();
 	splices();
 	vmsplices();
+	tees();
 	return 0;
 }

@@ -17,8 +17,6 @@
  * it held. Wakes are sent after it is dropped, and only when somebody can wait:
  * readers when the pipe was empty, writers when it was full.
  */
-#include "fs/pipe/pipe.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,27 +25,7 @@
 #include <sys/stat.h>
 
 #include "base/pool.h"
-
-#define PIPE_BUF_SIZE 4096u
-#define PIPE_DEFAULT 65536u
-#define PIPE_MAX 1048576u
-#define PIPE_SMALL 8192u /* when there are too many */
-#define PACKETS_MAX 16u
-
-struct pipe {
-	struct refcount refs;
-	struct mutex lock;
-	struct waitq waitq;
-	uint8_t *ring;                   /* [l] of ring_size bytes, a power of two */
-	size_t ring_size, limit;         /* [l] */
-	uint64_t head, tail;             /* [l] written and read so far */
-	unsigned readers, writers;       /* [l] */
-	uint64_t reader_gen, writer_gen; /* [l] opens so far: fifo rendezvous */
-	uint32_t packets[PACKETS_MAX];   /* [l] lengths, in packet mode */
-	unsigned npackets;
-	bool packet_mode; /* [l] */
-	bool is_fifo;     /* [I] has a name: open waits for the other end */
-};
+#include "fs/pipe/internal.h"
 
 POOL_DEFINE(pipe_pool, struct pipe);
 
@@ -90,20 +68,7 @@ static void pipe_put(struct pipe *p)
 	pool_free(&pipe_pool, p);
 }
 
-static size_t pipe_used(const struct pipe *p)
-{
-	return (size_t)(p->head - p->tail);
-}
-
-static size_t pipe_room(const struct pipe *p)
-{
-	if (p->packet_mode && p->npackets == PACKETS_MAX)
-		return 0;
-	return p->limit - pipe_used(p);
-}
-
-/* Room for `need` bytes beyond what is there, up to the limit. */
-static int ring_grow(struct pipe *p, size_t need)
+int pipe_grow(struct pipe *p, size_t need)
 {
 	size_t size = p->ring_size ? p->ring_size : PIPE_BUF_SIZE, used = pipe_used(p);
 	uint8_t *ring;
@@ -161,9 +126,8 @@ static ssize_t read_packet(struct pipe *p, struct uio *u)
 	return r;
 }
 
-/* May drop and retake the lock, which the caller holds. */
-LOCKS_UNCHECKED static int pipe_wait(struct pipe *p, struct waitq_entry *e, bool *queued,
-				     uint32_t events, struct io *io)
+LOCKS_UNCHECKED int pipe_wait(struct pipe *p, struct waitq_entry *e, bool *queued, uint32_t events,
+			      struct io *io)
 {
 	int r;
 
@@ -221,7 +185,7 @@ out:
 static ssize_t ring_write(struct pipe *p, struct uio *u, size_t n)
 {
 	ssize_t done = 0;
-	int err = ring_grow(p, n);
+	int err = pipe_grow(p, n);
 
 	if (err < 0)
 		return err;
