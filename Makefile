@@ -3,6 +3,7 @@
 # make check        build, then every test; T=name runs one
 # make check-all    the slow tests; the suite under ASan+UBSan, unit and platform tests
 #                   under TSan
+# make check-cpython  CPython's own tests natively and in nacre (minutes)
 # make bench        native : nacre : runsc
 # make install      PREFIX=/usr/local, DESTDIR=
 # make format       clang-format over everything, or FILES="src/mm/vma.c ..."
@@ -29,7 +30,7 @@ export CC
 NINJA = ninja $(NINJAFLAGS) -C $(1) $(2)
 SANITIZE = --buildtype=debugoptimized -Doptimization=1
 
-.PHONY: all setup demo check check-all bench install format deps deps-quiet clean asan tsan
+.PHONY: all setup demo check check-all check-cpython bench install format deps deps-quiet clean asan tsan
 
 all: setup
 	@$(call NINJA,$(BUILD))
@@ -63,6 +64,9 @@ check-all: export NACRE_TEST_STARTS ?= 1000
 check-all: deps-quiet all asan tsan
 	@tests/run --build $(BUILD):slow --build build-asan:unit,model,guest,e2e \
 		--build build-tsan:unit,model $(if $(T),'$(T)')
+
+check-cpython: all
+	@tools/check-cpython --build $(BUILD)
 
 bench: all
 	@bench/run $(BUILD)/nacre
