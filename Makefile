@@ -30,7 +30,7 @@ export CC
 NINJA = ninja $(NINJAFLAGS) -C $(1) $(2)
 SANITIZE = --buildtype=debugoptimized -Doptimization=1
 
-.PHONY: all setup demo check check-all check-cpython bench install format deps deps-quiet clean asan tsan
+.PHONY: all setup demo check check-all check-cpython bench install format deps deps-quiet deps-servers clean asan tsan
 
 all: setup
 	@$(call NINJA,$(BUILD))
@@ -61,7 +61,7 @@ tsan:
 
 # A thousand starts in tests/e2e/lifecycle.py.
 check-all: export NACRE_TEST_STARTS ?= 1000
-check-all: deps-quiet all asan tsan
+check-all: deps-servers all asan tsan
 	@tests/run --build $(BUILD):slow --build build-asan:unit,model,guest,e2e \
 		--build build-tsan:unit,model $(if $(T),'$(T)')
 
@@ -82,6 +82,9 @@ deps:
 
 deps-quiet:
 	@tools/install-deps.sh --quiet
+
+deps-servers:
+	@tools/install-deps.sh --quiet --servers
 
 clean:
 	rm -rf build build-asan build-tsan

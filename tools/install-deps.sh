@@ -2,6 +2,8 @@
 # Installs the Debian 12 packages that nacre is built and tested with.
 #
 #   install-deps.sh           what 'make', 'make demo' and 'make check-all' need
+#   install-deps.sh --servers and the servers and clients that 'make check-all' runs; none of
+#                             them is started on this machine
 #   install-deps.sh --bench   and what 'make bench' compares with
 #   --quiet                   say nothing when nothing is missing
 #
@@ -13,6 +15,8 @@ build="gcc libc6-dev make meson ninja-build pkg-config python3
 	clang libclang-rt-14-dev clang-format"
 tests="bash busybox-static bzip2 coreutils dash diffutils dpkg-dev findutils gawk git grep
 	gzip jq lua5.4 make mawk patch perl procps sed sqlite3 strace tar util-linux xz-utils"
+servers="apache2-utils curl iproute2 memcached nginx-light openssh-client openssh-server
+	redis-server wrk"
 bench="runsc"
 
 quiet=
@@ -20,9 +24,10 @@ packages="$build $tests"
 for arg; do
 	case $arg in
 	--quiet) quiet=yes ;;
+	--servers) packages="$packages $servers" ;;
 	--bench) packages="$packages $bench" ;;
 	*)
-		echo "usage: install-deps.sh [--quiet] [--bench]" >&2
+		echo "usage: install-deps.sh [--quiet] [--servers] [--bench]" >&2
 		exit 2
 		;;
 	esac
@@ -50,7 +55,15 @@ fi
 echo "installing: $want"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=
+trap 'rm -f "$log" $policy' EXIT
+
+# A machine that only tests does not become a server (invoke-rc.d(8)).
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+	policy=/usr/sbin/policy-rc.d
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod 755 $policy
+fi
 
 install_them() {
 	# shellcheck disable=SC2086 # the list is words
