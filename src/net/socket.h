@@ -132,6 +132,7 @@ struct inet_info {
 	uint32_t uid;
 	unsigned refs;
 };
-/* Calls fn for each socket of the family and type that has a port. */
-void socket_for_each_inet(int family, int type, void (*fn)(const struct inet_info *, void *),
+/* Calls fn for each socket of the family and protocol (IPPROTO_TCP, UDP, UDPLITE) that
+ * has a port. */
+void socket_for_each_inet(int family, int protocol, void (*fn)(const struct inet_info *, void *),
 			  void *arg);

@@ -87,7 +87,7 @@ static void show_tcp(const struct subject *s UNUSED, struct text *t)
 	struct rows r = { t, AF_INET, 0 };
 
 	text_add(t, "%-*s\n", TCP_WIDTH, "  sl  local_address rem_address  " COLUMNS);
-	socket_for_each_inet(AF_INET, SOCK_STREAM, tcp_row, &r);
+	socket_for_each_inet(AF_INET, IPPROTO_TCP, tcp_row, &r);
 }
 
 static void show_tcp6(const struct subject *s UNUSED, struct text *t)
@@ -95,7 +95,7 @@ static void show_tcp6(const struct subject *s UNUSED, struct text *t)
 	struct rows r = { t, AF_INET6, 0 };
 
 	text_add(t, "  sl  " NAMES6 COLUMNS "\n");
-	socket_for_each_inet(AF_INET6, SOCK_STREAM, tcp_row, &r);
+	socket_for_each_inet(AF_INET6, IPPROTO_TCP, tcp_row, &r);
 }
 
 static void udp_head4(struct text *t)
@@ -109,20 +109,35 @@ static void udp_head6(struct text *t)
 	text_add(t, "  sl  " NAMES6 COLUMNS " ref pointer drops\n");
 }
 
+static void udp_rows(struct text *t, int family, int protocol)
+{
+	struct rows r = { t, family, 0 };
+
+	if (family == AF_INET)
+		udp_head4(t);
+	else
+		udp_head6(t);
+	socket_for_each_inet(family, protocol, udp_row, &r);
+}
+
 static void show_udp(const struct subject *s UNUSED, struct text *t)
 {
-	struct rows r = { t, AF_INET, 0 };
-
-	udp_head4(t);
-	socket_for_each_inet(AF_INET, SOCK_DGRAM, udp_row, &r);
+	udp_rows(t, AF_INET, IPPROTO_UDP);
 }
 
 static void show_udp6(const struct subject *s UNUSED, struct text *t)
 {
-	struct rows r = { t, AF_INET6, 0 };
+	udp_rows(t, AF_INET6, IPPROTO_UDP);
+}
 
-	udp_head6(t);
-	socket_for_each_inet(AF_INET6, SOCK_DGRAM, udp_row, &r);
+static void show_udplite(const struct subject *s UNUSED, struct text *t)
+{
+	udp_rows(t, AF_INET, IPPROTO_UDPLITE);
+}
+
+static void show_udplite6(const struct subject *s UNUSED, struct text *t)
+{
+	udp_rows(t, AF_INET6, IPPROTO_UDPLITE);
 }
 
 /* Protocols that there are no sockets of: the head alone. */
@@ -243,19 +258,19 @@ static void count_unix(const struct socket_info *si UNUSED, void *arg)
 	++*(unsigned *)arg;
 }
 
-static struct census census_of(int family, int type)
+static struct census census_of(int family, int protocol)
 {
 	struct census c = { 0 };
 
-	socket_for_each_inet(family, type, count_one, &c);
+	socket_for_each_inet(family, protocol, count_one, &c);
 	return c;
 }
 
 static void show_sockstat(const struct subject *s UNUSED, struct text *t)
 {
-	struct census tcp = census_of(AF_INET, SOCK_STREAM), udp = census_of(AF_INET, SOCK_DGRAM);
-	struct census tcp6 = census_of(AF_INET6, SOCK_STREAM);
-	struct census udp6 = census_of(AF_INET6, SOCK_DGRAM);
+	struct census tcp = census_of(AF_INET, IPPROTO_TCP), udp = census_of(AF_INET, IPPROTO_UDP);
+	struct census tcp6 = census_of(AF_INET6, IPPROTO_TCP);
+	struct census udp6 = census_of(AF_INET6, IPPROTO_UDP);
 	unsigned nr_unix = 0;
 
 	socket_for_each_unix(count_unix, &nr_unix);
@@ -272,7 +287,7 @@ static void show_sockstat6(const struct subject *s UNUSED, struct text *t)
 	text_add(t,
 		 "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse 0\nRAW6: inuse 0\n"
 		 "FRAG6: inuse 0 memory 0\n",
-		 census_of(AF_INET6, SOCK_STREAM).in_use, census_of(AF_INET6, SOCK_DGRAM).in_use);
+		 census_of(AF_INET6, IPPROTO_TCP).in_use, census_of(AF_INET6, IPPROTO_UDP).in_use);
 }
 
 static void show_snmp(const struct subject *s UNUSED, struct text *t)
@@ -322,8 +337,8 @@ const struct pentry proc_net_entries[] = {
 	{ .name = "tcp6", .mode = RO, .show = show_tcp6 },
 	{ .name = "udp", .mode = RO, .show = show_udp },
 	{ .name = "udp6", .mode = RO, .show = show_udp6 },
-	{ .name = "udplite", .mode = RO, .show = show_no_udp },
-	{ .name = "udplite6", .mode = RO, .show = show_no_udp6 },
+	{ .name = "udplite", .mode = RO, .show = show_udplite },
+	{ .name = "udplite6", .mode = RO, .show = show_udplite6 },
 	{ .name = "unix", .mode = RO, .show = show_unix },
 	{ .name = NULL },
 };

@@ -337,6 +337,28 @@ static void joined_and_cut(void)
 	close(b);
 }
 
+/* UDP-Lite is UDP with ports of its own. */
+static void lite(void)
+{
+	int a = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE), b, udp = dgram();
+	char buf[8];
+
+	if (a < 0)
+		return; /* a kernel without it */
+	b = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+	CHECK_EQ(int_option(a, SOL_SOCKET, SO_PROTOCOL), IPPROTO_UDPLITE);
+	CHECK_EQ(bind4(a, "127.0.0.1", 0), 0);
+	CHECK_EQ(bind4(udp, "127.0.0.1", port_of(a)), 0);
+	set_int(a, IPPROTO_UDPLITE, 10 /* UDPLITE_SEND_CSCOV */, 3);
+	CHECK_EQ(int_option(a, IPPROTO_UDPLITE, 10), 8);
+	CHECK_EQ(send_to4(b, "lite", 4, "127.0.0.1", port_of(a)), 4);
+	CHECK_EQ(recv(a, buf, 8, 0), 4);
+	CHECK_ERR(recv(udp, buf, 8, MSG_DONTWAIT), EAGAIN);
+	close(a);
+	close(b);
+	close(udp);
+}
+
 int main(void)
 {
 	names();
@@ -350,5 +372,6 @@ int main(void)
 	other_family();
 	many_at_once();
 	joined_and_cut();
+	lite();
 	return 0;
 }

@@ -37,6 +37,7 @@ struct waiting_claim {
 
 struct port_table tcp_ports = { .lock = MUTEX_INIT(LOCK_SOCKET_NAMES), .is_stream = true };
 struct port_table udp_ports = { .lock = MUTEX_INIT(LOCK_SOCKET_NAMES) };
+struct port_table udplite_ports = { .lock = MUTEX_INIT(LOCK_SOCKET_NAMES) };
 static POOL_DEFINE(port_pool, struct port);
 static POOL_DEFINE(waiting_pool, struct waiting_claim);
 

@@ -50,7 +50,7 @@ struct inet_claim {
 };
 
 struct port_table;
-extern struct port_table tcp_ports, udp_ports;
+extern struct port_table tcp_ports, udp_ports, udplite_ports;
 
 #define EPHEMERAL_FIRST 32768u
 #define EPHEMERAL_LAST 60999u

@@ -1,7 +1,6 @@
 /* What TCP and UDP share. See inet.h. */
 #include "net/inet/inet.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 #include "abi/errno.h"
@@ -34,9 +33,9 @@ static int create(int family, int type, int protocol, struct socket **out)
 	case SOCK_DGRAM:
 		if (protocol == (family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6))
 			return -EACCES; /* net.ipv4.ping_group_range is empty */
-		if (protocol && protocol != IPPROTO_UDP)
+		if (protocol && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE)
 			return -EPROTONOSUPPORT;
-		return udp_create(family, out);
+		return udp_create(family, protocol ? protocol : IPPROTO_UDP, out);
 	case SOCK_RAW:
 		return protocol ? -EPERM : -EPROTONOSUPPORT; /* as without CAP_NET_RAW */
 	default:

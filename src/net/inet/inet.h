@@ -17,6 +17,8 @@
  */
 #pragma once
 
+#include <netinet/in.h>
+
 #include "net/inet/claim.h"
 #include "net/inet/name.h"
 #include "net/internal.h"
@@ -98,7 +100,9 @@ static inline struct inet_sock *inet_of(struct socket *s)
 
 static inline struct port_table *inet_ports(const struct inet_sock *i)
 {
-	return i->s.type == SOCK_STREAM ? &tcp_ports : &udp_ports;
+	if (i->s.type == SOCK_STREAM)
+		return &tcp_ports;
+	return i->s.protocol == IPPROTO_UDPLITE ? &udplite_ports : &udp_ports;
 }
 
 /* After socket_init(). */
@@ -129,5 +133,5 @@ int inet_setsockopt(struct socket *s, int level, int name, const void *val, size
 int inet_getsockopt(struct socket *s, int level, int name, void *val, size_t *size);
 
 /* ---- tcp.c, udp.c ---- */
-int udp_create(int family, struct socket **out) MUST_CHECK;
+int udp_create(int family, int protocol, struct socket **out) MUST_CHECK;
 int tcp_create(int family, int protocol, struct socket **out) MUST_CHECK;

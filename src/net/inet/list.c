@@ -92,34 +92,41 @@ static void fill_udp(struct socket *s, struct inet_info *info)
 }
 
 /* A stream that is only bound is not shown. */
-static void show(const struct finding *f, int type, bool is_listening,
+static void show(const struct finding *f, int protocol, bool is_listening,
 		 void (*fn)(const struct inet_info *, void *), void *arg)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		const struct inet_info *info = &f->all[i].info;
 
 		if ((info->state == TCP_LISTEN) == is_listening &&
-		    (type != SOCK_STREAM || info->state != TCP_CLOSE))
+		    (protocol != IPPROTO_TCP || info->state != TCP_CLOSE))
 			fn(info, arg);
 	}
 }
 
-void socket_for_each_inet(int family, int type, void (*fn)(const struct inet_info *, void *),
+static struct port_table *ports_of(int protocol)
+{
+	if (protocol == IPPROTO_TCP)
+		return &tcp_ports;
+	return protocol == IPPROTO_UDP ? &udp_ports : &udplite_ports;
+}
+
+void socket_for_each_inet(int family, int protocol, void (*fn)(const struct inet_info *, void *),
 			  void *arg)
 {
 	struct finding f = { .family = family };
 
-	claim_for_each(type == SOCK_STREAM ? &tcp_ports : &udp_ports, 0, find_one, &f);
+	claim_for_each(ports_of(protocol), 0, find_one, &f);
 	for (size_t i = 0; i < f.count; i++) {
 		struct socket *s = f.all[i].socket;
 
-		if (s && type == SOCK_STREAM)
+		if (s && protocol == IPPROTO_TCP)
 			fill_tcp(s, &f.all[i].info);
 		else if (s)
 			fill_udp(s, &f.all[i].info);
 		socket_put(s);
 	}
-	show(&f, type, true, fn, arg); /* listeners first, as Linux has them */
-	show(&f, type, false, fn, arg);
+	show(&f, protocol, true, fn, arg); /* listeners first, as Linux has them */
+	show(&f, protocol, false, fn, arg);
 	free(f.all);
 }

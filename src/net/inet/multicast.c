@@ -139,7 +139,7 @@ static bool gather(const struct inet_claim *c, void *arg)
 	return g->count < RECEIVERS_MAX;
 }
 
-void multicast_deliver(struct udp_msg *msg)
+void multicast_deliver(struct port_table *t, struct udp_msg *msg)
 {
 	struct gathering *g = malloc(sizeof(*g));
 
@@ -150,7 +150,7 @@ void multicast_deliver(struct udp_msg *msg)
 	}
 	g->msg = msg;
 	g->count = 0;
-	claim_for_each(&udp_ports, msg->to.port, gather, g);
+	claim_for_each(t, msg->to.port, gather, g);
 	for (unsigned i = 0; i < g->count; i++) {
 		struct udp_sock *u = udp_of(g->socket[i]);
 		struct udp_msg *copy = wants(u, msg) ? udp_msg_copy(msg) : NULL;

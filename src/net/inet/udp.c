@@ -14,19 +14,24 @@ static POOL_DEFINE(udp_pool, struct udp_sock);
 
 static const struct proto_ops udp_ops;
 
+/* Not in the C library's headers. */
+#define UDPLITE_SEND_CSCOV 10
+#define UDPLITE_RECV_CSCOV 11
+#define UDP_HEADER 8
+
 #define EV_READ (EV_IN | EV_RDNORM)
 #define EV_WRITE (EV_OUT | EV_WRNORM | EV_WRBAND)
 
 /* ---- life ---- */
 
-int udp_create(int family, struct socket **out)
+int udp_create(int family, int protocol, struct socket **out)
 {
 	struct udp_sock *u = pool_alloc(&udp_pool);
 
 	*out = NULL;
 	if (!u)
 		return -ENOMEM;
-	socket_init(&u->i.s, &udp_ops, family, SOCK_DGRAM, IPPROTO_UDP);
+	socket_init(&u->i.s, &udp_ops, family, SOCK_DGRAM, protocol);
 	inet_init(&u->i);
 	list_init(&u->queue);
 	list_init(&u->errors);
@@ -54,7 +59,7 @@ static void udp_release(struct socket *s)
 	mutex_lock(&s->read_lock); /* a reader copies from the first message */
 	mutex_lock(&s->lock);
 	u->dead = true; /* nothing is queued after it */
-	claim_drop(&udp_ports, &u->i.claim);
+	claim_drop(inet_ports(&u->i), &u->i.claim);
 	list_splice_back(&msgs, &u->queue);
 	list_splice_back(&msgs, &u->errors);
 	u->queued_charge = 0;
@@ -74,9 +79,9 @@ static void disconnect_locked(struct udp_sock *u)
 	const struct inet_name nobody = { 0 };
 
 	u->is_connected = false;
-	claim_move(&udp_ports, &u->i.claim, &u->i.bound, &nobody);
+	claim_move(inet_ports(&u->i), &u->i.claim, &u->i.bound, &nobody);
 	if (!u->i.is_port_fixed) {
-		claim_drop(&udp_ports, &u->i.claim);
+		claim_drop(inet_ports(&u->i), &u->i.claim);
 		u->i.claim.local.port = 0;
 	}
 }
@@ -90,7 +95,7 @@ static int connect_locked(struct udp_sock *u, struct inet_name *to, const struct
 		r = udp_route_locked(u, &how);
 	if (r < 0)
 		return r;
-	claim_move(&udp_ports, &u->i.claim, &how.from, &how.to);
+	claim_move(inet_ports(&u->i), &u->i.claim, &how.from, &how.to);
 	u->is_connected = true;
 	return 0;
 }
@@ -198,9 +203,23 @@ static long udp_ioctl(struct socket *s, unsigned cmd, uint64_t arg, const struct
 
 /* ---- options ---- */
 
+/* udplite(7): 0, or at least the header. */
+static int set_coverage(struct udp_sock *u, int name, int val)
+{
+	if (u->i.s.protocol != IPPROTO_UDPLITE)
+		return -ENOPROTOOPT;
+	if (val)
+		val = MIN(MAX(val, UDP_HEADER), UINT16_MAX);
+	u->coverage[name - UDPLITE_SEND_CSCOV] = val;
+	return 0;
+}
+
 static int set_locked(struct udp_sock *u, int name, int val)
 {
 	switch (name) {
+	case UDPLITE_SEND_CSCOV:
+	case UDPLITE_RECV_CSCOV:
+		return set_coverage(u, name, val);
 	case UDP_CORK:
 		u->is_corked = val;
 		return 0;
@@ -223,13 +242,18 @@ static int set_locked(struct udp_sock *u, int name, int val)
 	}
 }
 
+static bool is_own_level(int level)
+{
+	return level == IPPROTO_UDP || level == IPPROTO_UDPLITE;
+}
+
 static int udp_setsockopt(struct socket *s, int level, int name, const void *val, size_t size,
 			  const struct vfs_ctx *ctx)
 {
 	struct udp_sock *u = udp_of(s);
 	int n, r;
 
-	if (level != IPPROTO_UDP) {
+	if (!is_own_level(level)) {
 		r = multicast_setsockopt(u, level, name, val, size);
 		return r == -ENOPROTOOPT ? inet_setsockopt(s, level, name, val, size, ctx) : r;
 	}
@@ -244,22 +268,38 @@ static int udp_setsockopt(struct socket *s, int level, int name, const void *val
 	return r;
 }
 
+static int get_locked(const struct udp_sock *u, int name)
+{
+	switch (name) {
+	case UDPLITE_SEND_CSCOV:
+	case UDPLITE_RECV_CSCOV:
+		return u->coverage[name - UDPLITE_SEND_CSCOV];
+	case UDP_CORK:
+		return u->is_corked;
+	case UDP_SEGMENT:
+		return u->segment;
+	case UDP_GRO:
+		return u->is_gro;
+	case UDP_NO_CHECK6_TX:
+		return u->no_check6_tx;
+	case UDP_NO_CHECK6_RX:
+		return u->no_check6_rx;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
 static int udp_getsockopt(struct socket *s, int level, int name, void *val, size_t *size)
 {
 	struct udp_sock *u = udp_of(s);
 	int n, r;
 
-	if (level != IPPROTO_UDP) {
+	if (!is_own_level(level)) {
 		r = multicast_getsockopt(u, level, name, val, size);
 		return r == -ENOPROTOOPT ? inet_getsockopt(s, level, name, val, size) : r;
 	}
 	mutex_lock(&s->lock);
-	n = name == UDP_CORK           ? u->is_corked
-	    : name == UDP_SEGMENT      ? u->segment
-	    : name == UDP_GRO          ? u->is_gro
-	    : name == UDP_NO_CHECK6_TX ? u->no_check6_tx
-	    : name == UDP_NO_CHECK6_RX ? u->no_check6_rx
-				       : -1;
+	n = get_locked(u, name);
 	mutex_unlock(&s->lock);
 	if (n < 0)
 		return -ENOPROTOOPT;

@@ -1,5 +1,6 @@
 /*
- * UDP between sockets of the sandbox (udp(7)).
+ * UDP between sockets of the sandbox (udp(7)), and UDP-Lite (udplite(7)), which has ports
+ * of its own and is the same where nothing is ever damaged.
  *
  *	udp.c        the object: making, connecting, poll, options
  *	udp_send.c   where a datagram goes, and its control messages
@@ -64,6 +65,7 @@ struct udp_sock {
 	/* Options of IPPROTO_UDP. */
 	bool is_corked, is_gro, no_check6_tx, no_check6_rx;
 	uint16_t segment;
+	int coverage[2]; /* of UDP-Lite: sent and received, recorded */
 };
 
 static inline struct udp_sock *udp_of(struct socket *s)
@@ -107,8 +109,9 @@ void udp_refused(struct udp_sock *u, struct udp_msg *msg);
 ssize_t udp_recv_error(struct udp_sock *u, struct socket_msg *m);
 
 /* ---- multicast.c ---- */
-/* Takes msg; every member of the group, or all of them (broadcast), get a copy. */
-void multicast_deliver(struct udp_msg *msg);
+/* Takes msg; of the sockets with its port in t every member of the group, or all of
+ * them (broadcast), get a copy. */
+void multicast_deliver(struct port_table *t, struct udp_msg *msg);
 /* Options about groups and their interface: -ENOPROTOOPT when it is none. */
 int multicast_setsockopt(struct udp_sock *u, int level, int name, const void *val, size_t size);
 int multicast_getsockopt(struct udp_sock *u, int level, int name, void *val, size_t *size);

@@ -285,10 +285,10 @@ static void deliver(struct udp_sock *u, struct udp_msg *msg)
 
 	msg->time_ns = host_clock_ns(CLOCK_REALTIME);
 	if (route == ROUTE_MULTICAST || route == ROUTE_BROADCAST) {
-		multicast_deliver(msg);
+		multicast_deliver(inet_ports(&u->i), msg);
 		return;
 	}
-	to = claim_find_receiver(&udp_ports, &msg->to, &msg->from);
+	to = claim_find_receiver(inet_ports(&u->i), &msg->to, &msg->from);
 	if (to)
 		udp_enqueue(udp_of(to), msg);
 	else
