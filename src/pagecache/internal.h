@@ -81,6 +81,7 @@ struct pagecache_set {
 	struct memfile *mf;             /* [I] */
 	struct pagecache_limits limits; /* [I] */
 	_Atomic uint64_t dirty;         /* [a] bytes, of all files */
+	_Atomic uint64_t writing;       /* [a] bytes in write-back: not dirty, maybe again */
 	struct mutex lock;              /* LOCK_PAGECACHE */
 	struct list dirty_files;        /* [s] oldest first */
 	unsigned sync_turn;             /* [s] */
@@ -88,7 +89,7 @@ struct pagecache_set {
 	unsigned job_first, job_count; /* [s] */
 	struct worker flusher, reader;
 	atomic_bool is_ending;
-	atomic_uint progress;  /* [a] grows as dirty pages get fewer: throttled writers */
+	atomic_uint progress;  /* [a] grows as pages become clean: throttled writers */
 	atomic_uint throttled; /* [a] how many wait for that */
 };
 
@@ -228,6 +229,10 @@ void set_file_dirtied(struct pagecache *pc);
 void set_file_cleaned(struct pagecache *pc);
 void set_dirty_grew(struct pagecache_set *set, uint64_t bytes);
 void set_dirty_shrank(struct pagecache_set *set, uint64_t bytes);
+/* Around a write-back, before its pages are not dirty any more and after they would
+ * be again. */
+void set_write_begins(struct pagecache_set *set, uint64_t bytes);
+void set_write_ended(struct pagecache_set *set, uint64_t bytes);
 /* Queues a read; it may be left out. The caller has a reference on the owner. */
 void set_read_later(struct pagecache *pc, uint64_t start, uint64_t end);
 int set_start_threads(struct pagecache_set *set) MUST_CHECK;

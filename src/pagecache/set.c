@@ -9,7 +9,8 @@
  * its owner, so that whoever takes it off the list under the lock can use it.
  *
  * Throttling. A writer that finds the hard limit exceeded first writes back pages
- * of its own file; if that does not help, it waits a moment for others'. A
+ * of its own file; if that does not help, it waits a moment for others'. Pages in
+ * write-back count like dirty ones: if it fails, that is what they are again. A
  * file whose pages cannot be written gets errors instead (write.c), so that no
  * writer waits for a dead backend.
  */
@@ -43,7 +44,7 @@ uint64_t pagecache_set_dirty(const struct pagecache_set *set)
 
 bool set_is_over(const struct pagecache_set *set)
 {
-	return atomic_load(&set->dirty) > set->limits.hard;
+	return atomic_load(&set->dirty) + atomic_load(&set->writing) > set->limits.hard;
 }
 
 static void kick(struct worker *w)
@@ -60,14 +61,30 @@ void set_dirty_grew(struct pagecache_set *set, uint64_t bytes)
 		kick(&set->flusher);
 }
 
+static void made_progress(struct pagecache_set *set)
+{
+	atomic_fetch_add(&set->progress, 1);
+	if (atomic_load(&set->throttled))
+		park_wake(&set->progress, UINT32_MAX);
+}
+
 void set_dirty_shrank(struct pagecache_set *set, uint64_t bytes)
 {
 	if (!bytes)
 		return;
 	atomic_fetch_sub(&set->dirty, bytes);
-	atomic_fetch_add(&set->progress, 1);
-	if (atomic_load(&set->throttled))
-		park_wake(&set->progress, UINT32_MAX);
+	made_progress(set);
+}
+
+void set_write_begins(struct pagecache_set *set, uint64_t bytes)
+{
+	atomic_fetch_add(&set->writing, bytes);
+}
+
+void set_write_ended(struct pagecache_set *set, uint64_t bytes)
+{
+	atomic_fetch_sub(&set->writing, bytes);
+	made_progress(set);
 }
 
 void set_file_dirtied(struct pagecache *pc)

@@ -368,6 +368,37 @@ static void too_much_dirty_makes_writers_write(void **state)
 	end();
 }
 
+static void pages_in_write_back_count_as_dirty(void **state)
+{
+	static const struct pagecache_limits lim = {
+		.background = MIB, .hard = 2 * MIB, .age_ns = 1000000000ull * 3600, .readahead = MIB
+	};
+	uint64_t pos = 0;
+	ssize_t r;
+
+	(void)state;
+	begin_with(PAGECACHE_EXCLUSIVE, 4 * MIB, &lim);
+	for (; pos < 4 * MIB; pos += 64 * KIB)
+		assert_int_equal(read_at(pos, 64 * KIB, 0), 64 * KIB);
+	/* A megabyte is on its way to the backend, and fails there at last. */
+	atomic_store(&back.is_held, true);
+	for (pos = 0; pos <= MIB; pos += 64 * KIB)
+		assert_int_equal(fill_at(pos, 1, 64 * KIB, PAGECACHE_NOWAIT), 64 * KIB);
+	while (!fake_calls(&back, FAKE_WRITE))
+		usleep(100);
+	assert_true(dirty() < MIB);
+	while ((r = fill_at(pos, 1, 64 * KIB, PAGECACHE_NOWAIT)) > 0)
+		pos += 64 * KIB;
+	assert_int_equal(r, -EAGAIN);
+	assert_int_equal(pos, 2 * MIB + 64 * KIB);
+	fake_fail(&back, FAKE_WRITE, -ENOSPC, UINT32_MAX);
+	atomic_store(&back.is_held, false);
+	while (dirty() != pos)
+		usleep(100);
+	fake_fail(&back, FAKE_WRITE, 0, 0);
+	end();
+}
+
 static void old_dirty_pages_are_written_in_the_background(void **state)
 {
 	static const struct pagecache_limits lim = {
@@ -705,6 +736,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_cannot_be_read_can_still_be_written),
 		cmocka_unit_test(what_cannot_be_written_back_stays_dirty),
 		cmocka_unit_test(too_much_dirty_makes_writers_write),
+		cmocka_unit_test(pages_in_write_back_count_as_dirty),
 		cmocka_unit_test(old_dirty_pages_are_written_in_the_background),
 		cmocka_unit_test(writethrough_is_in_the_backend_at_once),
 		cmocka_unit_test(shared_keeps_nothing),

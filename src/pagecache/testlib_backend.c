@@ -42,9 +42,12 @@ static bool takes_one(atomic_uint *n)
 static int enter(struct fake_backend *b, enum fake_call call)
 {
 	static const int errors[] = { -EIO, -ENOSPC, -ESTALE, -ENOMEM };
+	static const struct timespec nap = { 0, 100000 };
 	unsigned delay = atomic_load(&b->delay_ns), trouble = atomic_load(&b->trouble);
 
 	atomic_fetch_add(&b->calls[call], 1);
+	while (atomic_load(&b->is_held))
+		(void)!host_clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
 	if (delay) {
 		struct timespec ts = { 0, (long)(fake_draw(b) % delay) };
 

@@ -32,6 +32,7 @@ struct fake_backend {
 	/* One call in `trouble` goes wrong in some way at random; 0: none. */
 	atomic_uint trouble;
 	atomic_uint delay_ns; /* of each call */
+	atomic_bool is_held;  /* calls begin, and go on when it is false */
 	atomic_bool lies;     /* counts larger than what was asked for */
 	_Atomic uint64_t random;
 	atomic_int refs, dirty_holds;

@@ -62,6 +62,7 @@ static void begin_piece_locked(struct pagecache *pc, struct piece *p)
 	/* Only what is in the file: the last block is the one that ends past it. */
 	p->blk[p->count - 1].size -= (p->to - p->from) - n;
 	p->was_kept = rangeset_intersects(&pc->kept, p->from, p->to);
+	set_write_begins(pc->set, p->to - p->from);
 	dirty_remove_locked(pc, p->from, p->to, &p->sp);
 	claim_take_locked(pc, &p->claim, p->from, p->to);
 	p->claim.is_writeback = true;
@@ -83,6 +84,7 @@ static int write_piece(struct pagecache *pc, struct piece *p)
 	claim_drop_locked(pc, &p->claim);
 	rwlock_write_unlock(&pc->data_lock);
 	atomic_store(&pc->last_result, err);
+	set_write_ended(pc->set, p->to - p->from);
 	if (err)
 		errseq_set(&pc->errors, err);
 	return err;
