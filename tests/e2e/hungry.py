@@ -64,11 +64,11 @@ def take():
 status = meets(take)
 sys.stdout.flush()
 os._exit(status)""", {AGAIN, NOMEM, KILLED}),
-    "descriptors": ("sys.exit(meets(lambda: os.open('/etc/passwd', os.O_RDONLY)))", {MFILE}),
+    "descriptors": ("sys.exit(meets(lambda: os.open('/usr/bin/env', os.O_RDONLY)))", {MFILE}),
     "descriptors in many processes": ("""
 for _ in range(40):
     if os.fork() == 0:
-        status = meets(lambda: os.open('/etc/passwd', os.O_RDONLY))
+        status = meets(lambda: os.open('/usr/bin/env', os.O_RDONLY))
         time.sleep(0.5)
         os._exit(status)
 statuses = {os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(40)}
