@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -309,6 +310,34 @@ static void inherit_signals(struct launch *l)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+/* With less, programs would meet strange errors, or nothing starts at all. The sizes
+ * are those of sparse files. */
+static bool limits_suffice(void)
+{
+	static const struct {
+		int resource;
+		uint64_t least, unit;
+		const char *what;
+	} needs[] = {
+		{ RLIMIT_NOFILE, 64, 1, "ulimit -n (descriptors)" },
+		{ RLIMIT_AS, (uint64_t)5 << 30, 1024, "ulimit -v (address space, KiB)" },
+		{ RLIMIT_FSIZE, (uint64_t)8 << 30, 1024, "ulimit -f (file size, KiB)" },
+	};
+	struct rlimit lim;
+
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
+		if (getrlimit(needs[i].resource, &lim) < 0)
+			continue;
+		/* Descriptors are raised to what they may be. */
+		if ((needs[i].unit == 1 ? lim.rlim_max : lim.rlim_cur) >= needs[i].least)
+			continue;
+		fprintf(stderr, "nacre: %s is too low: at least %llu are needed\n", needs[i].what,
+			(unsigned long long)(needs[i].least / needs[i].unit));
+		return false;
+	}
+	return true;
+}
+
 int boot_run(const struct boot_config *cfg)
 {
 	static struct launch l;
@@ -317,6 +346,8 @@ int boot_run(const struct boot_config *cfg)
 	sigset_t set;
 	pid_t pid;
 
+	if (!limits_suffice())
+		return BOOT_EXIT_FAILED;
 	reserve_stdio();
 	inherit_signals(&l);
 	find_console(&l);

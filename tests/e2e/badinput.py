@@ -97,6 +97,10 @@ def commands():
     refused("#! and nothing", [], [make("script", "#!\n")], 126, "Exec format error")
     refused("a script that interprets itself", [],
             [make("script", "#!%s/script\n" % WORK)], 126, "Too many levels")
+    for limit in ("-n 16", "-v 1000000", "-f 1000"):
+        ended = run(["bash", "-c", 'ulimit %s && exec "$0" do -- true' % limit, nacre])
+        checks.check(ended.status == 125 and "ulimit %s (" % limit[:2] in ended.err
+                     and ended.err.count("\n") == 1, "too little: ulimit " + limit, str(ended))
     # The host is asked to take more than the guest's 8 MiB of stack allow.
     ended = run(["bash", "-c", 'ulimit -s unlimited && exec "$0" do -- true $(seq 220000)', nacre])
     checks.check(ended.status == 126 and "Argument list too long" in ended.err
