@@ -160,7 +160,7 @@ static void seg_remove_mapping(struct mappable *m, struct mapping_space *ms, gva
 
 	mutex_lock(&s->maps_lock);
 	mapping_set_remove(&s->maps, ms, addr, size, off, writable);
-	atomic_store(&s->is_attached, !list_empty(&s->maps.entries));
+	atomic_store(&s->is_attached, !mapping_set_is_empty(&s->maps));
 	s->dtime = ipc_now();
 	s->last_pid = current_pid();
 	mutex_unlock(&s->maps_lock);
@@ -400,8 +400,7 @@ static void fill_locked(struct shm_seg *s, struct abi_shmid *out)
 	out->atime = s->atime;
 	out->dtime = s->dtime;
 	out->lpid = s->last_pid;
-	list_for_each(m, &s->maps.entries, struct mapping, link)
-		out->nattch++;
+	out->nattch = mapping_set_count(&s->maps);
 	mutex_unlock(&s->maps_lock);
 }
 

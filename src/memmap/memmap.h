@@ -28,7 +28,6 @@
 #pragma once
 
 #include "base/base.h"
-#include "base/ivmap.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "memmap/block.h"
@@ -40,6 +39,7 @@
 
 /* ---- mapfile ---- */
 
+struct htable;
 struct mapfile;
 
 struct mapfile_ops {
@@ -144,21 +144,17 @@ void translate_check(fileoff_t start, fileoff_t end, fileoff_t opt_start, fileof
 
 /* ---- reverse mappings ---- */
 
-/* A mappable's mappings, by file offset. Embedded in the object; lock: the
- * owner's, of rank LOCK_INODE_MAPS. One entry per (space, address range). */
+/*
+ * A mappable's mappings (mapping.c). Embedded in the object; lock: the owner's, of
+ * rank LOCK_INODE_MAPS. What one space maps at one distance between offsets and
+ * addresses is a view: an interval map of offsets.
+ */
 struct mapping_set {
-	struct list entries; /* struct mapping */
-	struct list spares;  /* struct mapping: for removals that split */
-	uint64_t writable;   /* bytes mapped writable (seals, keep-dirty) */
-};
-
-struct mapping {
-	struct list link;
-	struct mapping_space *space;
-	gva_t addr;
-	uint64_t size;
-	fileoff_t off;
-	bool writable;
+	struct list views;    /* struct mapping_view, oldest first */
+	struct htable *index; /* of the views, when they are many; or NULL */
+	unsigned nviews;
+	struct list spares; /* struct mapping: for removals that split */
+	uint64_t writable;  /* bytes mapped writable (seals, keep-dirty) */
 };
 
 void mapping_set_init(struct mapping_set *s);
@@ -170,11 +166,20 @@ int mapping_set_add(struct mapping_set *s, struct mapping_space *ms, gva_t addr,
  * entry aside for when there is no memory for that. */
 void mapping_set_remove(struct mapping_set *s, struct mapping_space *ms, gva_t addr, uint64_t size,
 			fileoff_t off, bool writable);
-/* Calls invalidate on every mapping of [start, end) (file offsets), in the order
- * in which they were added (fork relies on that). */
+/* Calls invalidate on every mapping of [start, end) (file offsets). A space that maps
+ * since a fork comes after the one that it was forked from (fork relies on that). */
 void mapping_set_invalidate(struct mapping_set *s, fileoff_t start, fileoff_t end,
 			    bool invalidate_private);
+/* Waits until nobody that maps is between a translation and its reference: an
+ * invalidation of nothing. */
+void mapping_set_barrier(struct mapping_set *s);
 bool mapping_set_is_mapped(const struct mapping_set *s, fileoff_t start, fileoff_t end);
+static inline bool mapping_set_is_empty(const struct mapping_set *s)
+{
+	return s->nviews == 0;
+}
+/* How many separate mappings there are. O(n). */
+uint64_t mapping_set_count(const struct mapping_set *s);
 
 /* ---- what a mapping is asked to be ---- */
 

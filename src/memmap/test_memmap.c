@@ -20,7 +20,7 @@ struct call {
 	bool invalidate_private;
 };
 
-static struct call calls[64];
+static struct call calls[512];
 static unsigned ncalls;
 
 static void note(struct mapping_space *ms, gva_t start, gva_t end, bool invalidate_private)
@@ -116,6 +116,65 @@ static void a_removal_tells_offsets_and_spaces_apart(void **state UNUSED)
 	mapping_set_fini(&s);
 }
 
+/* While a mapping takes the place of one that shows the same, both are there. */
+static void what_is_mapped_twice_is_removed_twice(void **state UNUSED)
+{
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	assert_int_equal(mapping_set_add(&s, &one, 100 * P, 4 * P, 10 * P, true), 0);
+	assert_int_equal(mapping_set_add(&s, &one, 98 * P, 10 * P, 8 * P, true), 0);
+	assert_int_equal(s.writable, 14 * P);
+	mapping_set_remove(&s, &one, 100 * P, 4 * P, 10 * P, true);
+	assert_true(mapping_set_is_mapped(&s, 10 * P, 14 * P));
+	assert_int_equal(mapping_set_count(&s), 1);
+	mapping_set_remove(&s, &one, 98 * P, 10 * P, 8 * P, true);
+	assert_true(mapping_set_is_empty(&s));
+	mapping_set_fini(&s);
+}
+
+#define MANY 20000u
+
+/* One page at many places, each found again at once; the order stays that of addition. */
+static void many_views_are_found(void **state UNUSED)
+{
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	for (uint64_t i = 0; i < MANY; i++)
+		assert_int_equal(mapping_set_add(&s, i % 2 ? &one : &two, i * P, P, 7 * P, false),
+				 0);
+	assert_int_equal(mapping_set_count(&s), MANY);
+	for (uint64_t i = 0; i < MANY - 10; i++)
+		mapping_set_remove(&s, i % 2 ? &one : &two, i * P, P, 7 * P, false);
+	invalidate(&s, 0, 100 * P);
+	assert_int_equal(ncalls, 10);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(calls[i].start, (MANY - 10 + i) * P);
+		mapping_set_remove(&s, calls[i].space, calls[i].start, P, 7 * P, false);
+	}
+	assert_true(mapping_set_is_empty(&s));
+	mapping_set_fini(&s);
+}
+
+static void a_barrier_asks_each_view_once(void **state UNUSED)
+{
+	struct mapping_set s;
+
+	mapping_set_init(&s);
+	assert_int_equal(mapping_set_add(&s, &one, 100 * P, 4 * P, 0, true), 0);
+	assert_int_equal(mapping_set_add(&s, &one, 106 * P, 4 * P, 6 * P, true), 0);
+	assert_int_equal(mapping_set_add(&s, &two, 100 * P, 4 * P, 0, true), 0);
+	ncalls = 0;
+	mapping_set_barrier(&s);
+	assert_int_equal(ncalls, 2);
+	assert_int_equal(calls[0].start, calls[0].end);
+	mapping_set_remove(&s, &one, 100 * P, 4 * P, 0, true);
+	mapping_set_remove(&s, &one, 106 * P, 4 * P, 6 * P, true);
+	mapping_set_remove(&s, &two, 100 * P, 4 * P, 0, true);
+	mapping_set_fini(&s);
+}
+
 static void no_memory_fails_an_addition_but_no_removal(void **state UNUSED)
 {
 #ifdef NACRE_DEBUG
@@ -126,7 +185,11 @@ static void no_memory_fails_an_addition_but_no_removal(void **state UNUSED)
 		fault_arm("pool.struct mapping", nth);
 		assert_int_equal(mapping_set_add(&s, &one, 0, P, 0, false), -ENOMEM);
 		assert_true(fault_fired());
+		assert_true(mapping_set_is_empty(&s));
 	}
+	fault_arm("pool.struct mapping_view", 1);
+	assert_int_equal(mapping_set_add(&s, &one, 0, P, 0, false), -ENOMEM);
+	assert_true(fault_fired());
 	assert_int_equal(mapping_set_add(&s, &one, 0, 5 * P, 0, false), 0);
 	fault_arm("pool.struct mapping", 1);
 	mapping_set_remove(&s, &one, 2 * P, P, 2 * P, false);
@@ -137,9 +200,11 @@ static void no_memory_fails_an_addition_but_no_removal(void **state UNUSED)
 #endif
 }
 
-/* ---- at random: one address page maps one offset page ---- */
+/* ---- at random, against a table of counts ---- */
 
-#define PAGES 64u
+#define PAGES 48u
+#define DELTAS 3u /* distances between addresses and offsets, in pages */
+#define VIEWS 12u /* two spaces, three distances, writable or not */
 
 static struct test_random random_state;
 
@@ -148,37 +213,78 @@ static unsigned pick(unsigned below)
 	return test_pick(&random_state, below);
 }
 
-/* mapped[space][page]: mapped at the same offset. */
-static bool mapped[2][PAGES];
+/* mapped[view][page]: how often the offset is mapped. */
+static unsigned mapped[VIEWS][PAGES];
 
-static void check_against_table(struct mapping_set *s)
+static struct mapping_space *space_of(unsigned view)
 {
-	unsigned seen[2][PAGES] = { { 0 } };
+	return view % 2 ? &two : &one;
+}
 
-	invalidate(s, 0, PAGES * P);
+static gva_t addr_of(unsigned view, unsigned page)
+{
+	return (1000 * (view / 2 % DELTAS) + page) * P;
+}
+
+static bool is_writable(unsigned view)
+{
+	return view >= 2 * DELTAS;
+}
+
+/* What the set says of [from, to) must be what the table says. */
+static void check_range(struct mapping_set *s, unsigned from, unsigned to)
+{
+	bool seen[2 * DELTAS][PAGES] = { { 0 } };
+	bool any = false;
+
+	invalidate(s, from * P, to * P);
 	for (unsigned i = 0; i < ncalls; i++) {
 		for (gva_t a = calls[i].start; a < calls[i].end; a += P)
-			seen[calls[i].space == &two][a / P]++;
+			seen[a / P / 1000 * 2 + (calls[i].space == &two)][a / P % 1000] = true;
 	}
-	for (unsigned i = 0; i < 2 * PAGES; i++)
-		assert_int_equal(seen[i / PAGES][i % PAGES], mapped[i / PAGES][i % PAGES]);
+	for (unsigned v = 0; v < 2 * DELTAS; v++) {
+		for (unsigned i = 0; i < PAGES; i++) {
+			bool is = i >= from && i < to && mapped[v][i] + mapped[v + 2 * DELTAS][i];
+
+			assert_int_equal(seen[v][i], is);
+			any |= is;
+		}
+	}
+	assert_int_equal(mapping_set_is_mapped(s, from * P, to * P), any);
+}
+
+static void check_books(const struct mapping_set *s)
+{
+	uint64_t writable = 0;
+
+	for (unsigned v = 2 * DELTAS; v < VIEWS; v++) {
+		for (unsigned i = 0; i < PAGES; i++)
+			writable += mapped[v][i] * P;
+	}
+	assert_int_equal(s->writable, writable);
 }
 
 static void random_step(struct mapping_set *s)
 {
-	unsigned who = pick(2), at = pick(PAGES), count = 1 + pick(PAGES - at);
-	struct mapping_space *ms = who ? &two : &one;
-	bool is = mapped[who][at];
-	unsigned n = 1;
+	unsigned v = pick(VIEWS), at = pick(PAGES), count = 1 + pick(PAGES - at), n = 0;
+	bool remove = pick(2);
 
-	while (n < count && mapped[who][at + n] == is)
+	while (remove && n < count && mapped[v][at + n])
 		n++;
-	if (is)
-		mapping_set_remove(s, ms, at * P, n * P, at * P, who);
-	else
-		assert_int_equal(mapping_set_add(s, ms, at * P, n * P, at * P, who), 0);
+	if (n)
+		mapping_set_remove(s, space_of(v), addr_of(v, at), n * P, at * P, is_writable(v));
 	for (unsigned i = 0; i < n; i++)
-		mapped[who][at + i] = !is;
+		mapped[v][at + i]--;
+	if (remove)
+		return;
+	while (n < count && mapped[v][at + n] < 3)
+		n++;
+	if (n)
+		assert_int_equal(mapping_set_add(s, space_of(v), addr_of(v, at), n * P, at * P,
+						 is_writable(v)),
+				 0);
+	for (unsigned i = 0; i < n; i++)
+		mapped[v][at + i]++;
 }
 
 static void random_mappings_agree_with_a_table(void **state UNUSED)
@@ -189,14 +295,20 @@ static void random_mappings_agree_with_a_table(void **state UNUSED)
 	mapping_set_init(&s);
 	while (test_random_goes_on(&random_state)) {
 		random_step(&s);
-		if (pick(16) == 0)
-			check_against_table(&s);
+		if (pick(64) == 0) {
+			unsigned from = pick(PAGES);
+
+			check_range(&s, from, from + 1 + pick(PAGES - from));
+			check_books(&s);
+		}
 	}
-	check_against_table(&s);
-	for (unsigned i = 0; i < 2 * PAGES; i++) {
-		if (mapped[i / PAGES][i % PAGES])
-			mapping_set_remove(&s, i / PAGES ? &two : &one, i % PAGES * P, P,
-					   i % PAGES * P, i / PAGES);
+	check_range(&s, 0, PAGES);
+	for (unsigned v = 0; v < VIEWS; v++) {
+		for (unsigned i = 0; i < PAGES; i++) {
+			for (; mapped[v][i]; mapped[v][i]--)
+				mapping_set_remove(&s, space_of(v), addr_of(v, i), P, i * P,
+						   is_writable(v));
+		}
 	}
 	mapping_set_fini(&s);
 }
@@ -230,6 +342,9 @@ int main(void)
 		cmocka_unit_test(a_removal_in_the_middle_leaves_both_ends),
 		cmocka_unit_test(a_removal_spans_mappings_that_were_added_apart),
 		cmocka_unit_test(a_removal_tells_offsets_and_spaces_apart),
+		cmocka_unit_test(what_is_mapped_twice_is_removed_twice),
+		cmocka_unit_test(many_views_are_found),
+		cmocka_unit_test(a_barrier_asks_each_view_once),
 		cmocka_unit_test(no_memory_fails_an_addition_but_no_removal),
 		cmocka_unit_test(random_mappings_agree_with_a_table),
 		cmocka_unit_test(a_right_translation_passes_the_checker),

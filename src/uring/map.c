@@ -78,8 +78,7 @@ static bool region_at(struct ring *r, fileoff_t off, fileoff_t *start, uint64_t 
 void map_barrier(struct ring *r)
 {
 	mutex_lock(&r->maps_lock);
-	list_for_each(m, &r->maps.entries, struct mapping, link)
-		m->space->ops->invalidate(m->space, m->addr, m->addr, false);
+	mapping_set_barrier(&r->maps);
 	mutex_unlock(&r->maps_lock);
 }
 

@@ -84,7 +84,7 @@ static void drop_unused_locked(struct rnode *n)
 	atomic_store(&n->is_mapped_writable, n->maps.writable > 0);
 	if (n->maps.writable == 0)
 		hostmap_drop(n, true);
-	if (list_empty(&n->maps.entries))
+	if (mapping_set_is_empty(&n->maps))
 		hostmap_drop(n, false);
 }
 
