@@ -5,7 +5,7 @@
  *	          (--no-overlay: the host directory itself)
  *	/proc     procfs      /sys  sysfs
  *	/dev      tmpfs with the devices that programs use
- *	/dev/pts  devpts      /dev/shm  tmpfs
+ *	/dev/pts  devpts      /dev/shm  tmpfs      /dev/mqueue  mqueue
  *	DST       --bind, --tmpfs
  *
  * A mount point that is missing is made, in the overlay.
@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "boot/internal.h"
 #include "fs/dev/dev.h"
+#include "fs/mqueue/mqueue.h"
 #include "fs/overlay/overlay.h"
 #include "fs/remote/remote.h"
 #include "fs/tmpfs/tmpfs.h"
@@ -160,6 +161,10 @@ static int mount_dev(struct build *b)
 	}
 	if (r == 0)
 		r = mount_tmpfs(b, "/dev/shm", 01777, MS_NOSUID | MS_NODEV);
+	if (r == 0)
+		r = mqueue_create(&sb);
+	if (r == 0)
+		r = mount_at(b, "/dev/mqueue", sb, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	return r;
 }
 

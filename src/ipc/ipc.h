@@ -16,6 +16,7 @@
 #pragma once
 
 #include "abi/ipc.h"
+#include "base/kmem.h"
 #include "base/list.h"
 #include "task/task.h"
 
@@ -67,7 +68,7 @@ void sem_undo_exit(struct task *t);
 /* ---- message queues: msgget(2), msgop(2), msgctl(2) ---- */
 
 int msg_get(struct task *t, int32_t key, int flags);
-/* Takes text (malloc) on success. */
+/* Takes text (kmem_alloc) on success. */
 int msg_send(struct task *t, int id, int64_t type, void *text, size_t size, int flags);
 /* size: what the caller has room for. *text is the caller's to free; returns how
  * much of it he gets. */

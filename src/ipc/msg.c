@@ -8,7 +8,6 @@
  * Locks: queue.o.lock (LOCK_IPC_OBJECT). Receivers are woken with it held: they
  * cannot go away before.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "ipc/internal.h"
@@ -17,7 +16,7 @@ struct msg {
 	struct list link; /* [q] */
 	int64_t type;
 	size_t size;
-	void *text; /* malloc; NULL when size is 0 */
+	void *text; /* kmem; NULL when size is 0 */
 };
 
 struct msg_queue {
@@ -58,8 +57,8 @@ static void msg_free(struct msg *m)
 	if (!m)
 		return;
 	atomic_fetch_sub(&all_bytes, m->size + sizeof(*m));
-	free(m->text);
-	free(m);
+	kmem_free(m->text);
+	kmem_free(m);
 }
 
 static void queue_destroy(struct ipc_object *o)
@@ -72,7 +71,7 @@ static void queue_destroy(struct ipc_object *o)
 		list_del(&m->link);
 		msg_free(m);
 	}
-	free(q);
+	kmem_free(q);
 }
 
 static void queue_cut_locked(struct ipc_object *o);
@@ -83,7 +82,7 @@ static struct ipc_table queues = IPC_TABLE(MSG_QUEUES, queue_cut_locked, queue_d
 
 static int queue_make(const void *arg UNUSED, struct ipc_object **out)
 {
-	struct msg_queue *q = calloc(1, sizeof(*q));
+	struct msg_queue *q = kmem_zalloc(sizeof(*q));
 
 	if (!q)
 		return -ENOMEM;
@@ -211,7 +210,7 @@ static int msg_make(int64_t type, void *text, size_t size, struct msg **out)
 		atomic_fetch_sub(&all_bytes, size + sizeof(*m));
 		return -ENOMEM;
 	}
-	m = calloc(1, sizeof(*m));
+	m = kmem_zalloc(sizeof(*m));
 	if (!m) {
 		atomic_fetch_sub(&all_bytes, size + sizeof(*m));
 		return -ENOMEM;
@@ -272,7 +271,7 @@ static ssize_t copy_locked(struct msg_queue *q, const struct msg_wish *w, int64_
 		return -ENOMSG;
 	if (w->size < m->size && !(w->flags & ABI_MSG_NOERROR))
 		return -E2BIG;
-	*text = malloc(m->size + 1);
+	*text = kmem_alloc(m->size + 1);
 	if (!*text)
 		return -ENOMEM;
 	if (m->size)

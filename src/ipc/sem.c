@@ -20,7 +20,6 @@
  */
 #include <linux/sched.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/pool.h"
@@ -85,8 +84,8 @@ static void set_destroy(struct ipc_object *o)
 	struct sem_set *s = set_of(o);
 
 	atomic_fetch_sub(&all_sems, s->n);
-	free(s->sems);
-	free(s);
+	kmem_free(s->sems);
+	kmem_free(s);
 }
 
 static void set_cut_locked(struct ipc_object *o);
@@ -106,12 +105,12 @@ static int set_make(const void *arg, struct ipc_object **out)
 		atomic_fetch_sub(&all_sems, n);
 		return -ENOSPC;
 	}
-	s = calloc(1, sizeof(*s));
+	s = kmem_zalloc(sizeof(*s));
 	if (s)
-		s->sems = calloc(n, sizeof(*s->sems));
+		s->sems = kmem_zalloc(n * sizeof(*s->sems));
 	if (!s || !s->sems) {
 		atomic_fetch_sub(&all_sems, n);
-		free(s);
+		kmem_free(s);
 		return -ENOMEM;
 	}
 	s->n = n;
@@ -230,7 +229,7 @@ static void adj_free(struct sem_adj *adj)
 {
 	atomic_fetch_sub(&all_adj_bytes, adj_size(adj->set));
 	ipc_put(&sets, &adj->set->o);
-	free(adj);
+	kmem_free(adj);
 }
 
 /* Takes those whose set is gone off the list. => undo.lock */
@@ -249,7 +248,7 @@ static int adj_make_locked(struct sem_undo *u, struct sem_set *s, struct sem_adj
 	struct sem_adj *adj = NULL;
 
 	if (atomic_fetch_add(&all_adj_bytes, adj_size(s)) <= SEM_ADJ_BYTES)
-		adj = calloc(1, adj_size(s));
+		adj = kmem_zalloc(adj_size(s));
 	if (!adj) {
 		atomic_fetch_sub(&all_adj_bytes, adj_size(s));
 		return -ENOSPC;
@@ -443,7 +442,7 @@ static void set_cut_locked(struct ipc_object *o)
 		finish_locked(list_first(&s->waiters, struct sem_waiter, link), -EIDRM);
 	while (!list_empty(&s->adjs))
 		list_del(s->adjs.next);
-	free(s->sems);
+	kmem_free(s->sems);
 	s->sems = NULL;
 }
 
@@ -573,7 +572,7 @@ int sem_get_all(struct task *t, int id, uint16_t **out, unsigned *n)
 		return r;
 	s = set_of(o);
 	*n = s->n;
-	*out = malloc(s->n * sizeof(uint16_t));
+	*out = kmem_alloc(s->n * sizeof(uint16_t));
 	if (!*out)
 		r = -ENOMEM;
 	for (unsigned i = 0; r == 0 && i < s->n; i++)

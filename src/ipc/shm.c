@@ -25,7 +25,6 @@
  */
 #include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "abi/mman.h"
 #include "ipc/internal.h"
@@ -74,7 +73,7 @@ static void seg_destroy(struct ipc_object *o)
 		uncharge_lock(s, s->locker);
 	mapping_set_fini(&s->maps);
 	s->memory->ops->put(s->memory);
-	free(s);
+	kmem_free(s);
 }
 
 static struct ipc_table segs = IPC_TABLE(SHM_SEGMENTS, NULL, seg_destroy);
@@ -248,13 +247,13 @@ static int seg_make(const void *arg, struct ipc_object **out)
 
 	if (r < 0)
 		return r;
-	s = calloc(1, sizeof(*s));
+	s = kmem_zalloc(sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->memfile = w->t->kernel->memfile;
 	r = mm_shmem_create(s->memfile, page_up(w->size), "", &s->memory);
 	if (r < 0) {
-		free(s);
+		kmem_free(s);
 		return r;
 	}
 	s->mappable.ops = &seg_ops;

@@ -86,6 +86,10 @@ int socket_create(int family, int type, int protocol, const struct vfs_ctx *ctx,
 int socket_pair(int family, int type, int protocol, const struct vfs_ctx *ctx, struct file *out[2])
 	MUST_CHECK;
 bool file_is_socket(const struct file *f);
+/* Puts a datagram from the kernel on a netlink socket's queue (mq_notify(2)): -ENOTSOCK,
+ * -EINVAL for another family, -ENOMEM. The first only asks. */
+int netlink_may_post(const struct file *f);
+int netlink_post(struct file *f, const void *bytes, size_t size);
 /* Does -EPIPE come with SIGPIPE (unless MSG_NOSIGNAL)? Only for streams. */
 bool socket_raises_sigpipe(const struct file *f);
 

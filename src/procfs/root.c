@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "abi/mqueue.h"
 #include "ipc/ipc.h"
 #include "procfs/internal.h"
 #include "task/machine.h"
@@ -148,7 +149,7 @@ static void show_stat(const struct subject *s, struct text *t)
 static void show_filesystems(const struct subject *s UNUSED, struct text *t)
 {
 	text_add(t, "nodev\ttmpfs\nnodev\tproc\nnodev\tsysfs\nnodev\toverlay\nnodev\tdevtmpfs\n"
-		    "nodev\tpipefs\nnodev\tsockfs\n");
+		    "nodev\tpipefs\nnodev\tsockfs\nnodev\tmqueue\n");
 }
 
 static void show_cmdline(const struct subject *s UNUSED, struct text *t)
@@ -290,6 +291,9 @@ VALUE(show_msgmax, "%d", MSG_SIZE_MAX)
 VALUE(show_msgmnb, "%d", MSG_QUEUE_BYTES)
 VALUE(show_msgmni, "%d", MSG_QUEUES)
 VALUE(show_dirty_ratio, "20")
+VALUE(show_mq_msgs, "%d", ABI_MQ_MSG_MAX)
+VALUE(show_mq_size, "%d", ABI_MQ_MSGSIZE_MAX)
+VALUE(show_mq_queues, "%u", ABI_MQ_QUEUES_MAX)
 
 static void show_file_max(const struct subject *s UNUSED, struct text *t)
 {
@@ -411,6 +415,15 @@ static const struct pentry inotify_entries[] = {
 	{ .name = NULL },
 };
 
+static const struct pentry mqueue_entries[] = {
+	{ .name = "msg_default", .mode = RO, .show = show_mq_msgs },
+	{ .name = "msg_max", .mode = RO, .show = show_mq_msgs },
+	{ .name = "msgsize_default", .mode = RO, .show = show_mq_size },
+	{ .name = "msgsize_max", .mode = RO, .show = show_mq_size },
+	{ .name = "queues_max", .mode = RO, .show = show_mq_queues },
+	{ .name = NULL },
+};
+
 static const struct pentry fs_entries[] = {
 	{ .name = "file-max", .mode = RO, .show = show_file_max },
 	{ .name = "file-nr", .mode = RO, .show = show_file_nr },
@@ -419,6 +432,7 @@ static const struct pentry fs_entries[] = {
 	{ .name = "pipe-user-pages-hard", .mode = RO, .show = show_zero },
 	{ .name = "pipe-max-size", .mode = RO, .show = show_pipe_max },
 	{ .name = "inotify", .mode = DIR_, .children = inotify_entries },
+	{ .name = "mqueue", .mode = DIR_, .children = mqueue_entries },
 	{ .name = NULL },
 };
 

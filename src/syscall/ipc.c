@@ -1,5 +1,4 @@
 /* System V semaphores, message queues and shared memory: what guests pass, copied in and out. */
-#include <stdlib.h>
 
 #include "abi/errno.h"
 #include "abi/time.h"
@@ -53,7 +52,7 @@ static long sem_get_values(struct task *t, int id, gva_t user)
 
 	if (r == 0)
 		r = syscall_copy_out(t, user, values, n * sizeof(*values));
-	free(values);
+	kmem_free(values);
 	return r;
 }
 
@@ -64,13 +63,13 @@ static long sem_set_values(struct task *t, int id, gva_t user)
 
 	if (n < 0)
 		return n;
-	values = malloc((size_t)n * sizeof(*values));
+	values = kmem_alloc((size_t)n * sizeof(*values));
 	if (!values)
 		return -ENOMEM;
 	r = syscall_copy_in(t, values, user, (size_t)n * sizeof(*values));
 	if (r == 0)
 		r = sem_set_all(t, id, values, (unsigned)n);
-	free(values);
+	kmem_free(values);
 	return r;
 }
 
@@ -142,7 +141,7 @@ SYSCALL(msgsnd)
 	if (size > MSG_SIZE_MAX || id < 0 || type < 1)
 		return -EINVAL;
 	if (size) {
-		text = malloc(size);
+		text = kmem_alloc(size);
 		if (!text)
 			return -ENOMEM;
 		r = syscall_copy_in(t, text, args->a[1] + sizeof(type), size);
@@ -153,7 +152,7 @@ SYSCALL(msgsnd)
 	if (r == 0)
 		return 0;
 out_free:
-	free(text);
+	kmem_free(text);
 	return r;
 }
 
@@ -172,7 +171,7 @@ SYSCALL(msgrcv)
 	if (syscall_copy_out(t, args->a[1], &type, sizeof(type)) < 0 ||
 	    (n && syscall_copy_out(t, args->a[1] + sizeof(type), text, (size_t)n) < 0))
 		n = -EFAULT;
-	free(text);
+	kmem_free(text);
 	return n;
 }
 

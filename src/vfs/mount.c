@@ -106,6 +106,21 @@ int mount_create_internal(struct super *sb, struct dentry *root, struct mount **
 	return *out ? 0 : -ENOMEM;
 }
 
+int vfs_mount_hidden(struct super *sb, struct path *out)
+{
+	int r = dentry_root(sb, &out->dentry);
+
+	if (r < 0)
+		return r;
+	/* The mount takes the reference; the path has its own. */
+	r = mount_create_internal(sb, out->dentry, &out->mount);
+	if (r < 0)
+		dentry_put(out->dentry);
+	else
+		dentry_get(out->dentry);
+	return r;
+}
+
 unsigned mount_flags(const struct mount *m)
 {
 	return atomic_load(&m->flags);

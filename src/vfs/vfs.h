@@ -66,6 +66,9 @@ struct vfs_ctx {
 	uint32_t pid;         /* of the process, for locks and F_GETLK */
 	void *task;           /* opaque: for file systems that know tasks
 				      (procfs, tty) */
+	/* For inode_ops.create of a file system whose own calls say more about what
+	 * is made than open(2) can; NULL: nothing. */
+	const void *create_arg;
 };
 
 /* Attributes, as statx(2). */
@@ -405,6 +408,9 @@ void vfs_destroy(struct vfs *v);
  * MS_RELATIME. */
 int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned flags,
 	      struct mount **out);
+/* A mount that no tree shows, for calls that have names of their own (mq_open(2)). Takes
+ * over the reference; *out, for ever, is its root. */
+int vfs_mount_hidden(struct super *sb, struct path *out) MUST_CHECK;
 /* Binds a subtree. */
 int vfs_bind(struct vfs *v, const struct path *from, const struct path *at, unsigned flags);
 int vfs_umount(struct vfs *v, const struct path *at, int flags);

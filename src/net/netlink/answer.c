@@ -48,6 +48,14 @@ static uint8_t *extend(struct netlink_answer *a, size_t size)
 	return a->bytes + a->size - aligned;
 }
 
+void netlink_raw(struct netlink_answer *a, const void *bytes, size_t size)
+{
+	uint8_t *to = extend(a, size);
+
+	if (to)
+		memcpy(to, bytes, size);
+}
+
 /* The present message ends where the bytes do. */
 static void set_length(struct netlink_answer *a)
 {

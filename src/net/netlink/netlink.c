@@ -238,6 +238,30 @@ static void enqueue(struct netlink_sock *n, struct netlink_answer *a)
 	waitq_wake(&n->s.waitq, EV_IN | EV_RDNORM | (is_full ? EV_ERR : 0));
 }
 
+int netlink_may_post(const struct file *f)
+{
+	const struct socket *s = socket_of_file(f);
+
+	if (!s)
+		return -ENOTSOCK;
+	return s->ops == &netlink_ops ? 0 : -EINVAL;
+}
+
+int netlink_post(struct file *f, const void *bytes, size_t size)
+{
+	struct netlink_answer *a;
+	int r = netlink_may_post(f);
+
+	if (r < 0)
+		return r;
+	a = netlink_answer_new(0, 0);
+	if (!a)
+		return -ENOMEM;
+	netlink_raw(a, bytes, size);
+	enqueue(netlink_of(socket_of_file(f)), a);
+	return 0;
+}
+
 /* NLMSG_ERROR: the errno, and the request (its header only, when that is wanted or
  * there was no error). */
 static void acknowledge(struct netlink_sock *n, const struct netlink_request *rq, int err)

@@ -44,6 +44,8 @@ struct netlink_answer *netlink_answer_new(uint32_t port, uint32_t seq) MUST_CHEC
 void netlink_answer_free(struct netlink_answer *a);
 /* Starts a message with a payload of its own; attributes follow. */
 void netlink_message(struct netlink_answer *a, uint16_t type, const void *payload, size_t size);
+/* Bytes that are no message, alone. */
+void netlink_raw(struct netlink_answer *a, const void *bytes, size_t size);
 void netlink_attr(struct netlink_answer *a, uint16_t type, const void *data, size_t size);
 void netlink_attr_u32(struct netlink_answer *a, uint16_t type, uint32_t val);
 void netlink_attr_u8(struct netlink_answer *a, uint16_t type, uint8_t val);
