@@ -231,7 +231,8 @@ int socket_listen(struct file *f, int backlog, const struct vfs_ctx *ctx)
 	return s->ops->listen ? s->ops->listen(s, backlog, ctx) : -EOPNOTSUPP;
 }
 
-int socket_connect(struct file *f, const struct socket_addr *addr, const struct vfs_ctx *ctx)
+static int connect_to(struct file *f, const struct socket_addr *addr, bool nonblock,
+		      const struct vfs_ctx *ctx)
 {
 	struct socket *s = socket_of_file(f);
 	struct sock_wait w;
@@ -241,10 +242,20 @@ int socket_connect(struct file *f, const struct socket_addr *addr, const struct 
 		return -ENOTSOCK;
 	if (!s->ops->connect)
 		return -EOPNOTSUPP;
-	wait_begin(&w, s, ctx, is_nonblock(f), false);
+	wait_begin(&w, s, ctx, nonblock, false);
 	r = s->ops->connect(s, addr, &w);
 	sock_wait_end(&w);
 	return r;
+}
+
+int socket_connect(struct file *f, const struct socket_addr *addr, const struct vfs_ctx *ctx)
+{
+	return connect_to(f, addr, is_nonblock(f), ctx);
+}
+
+int socket_connect_begin(struct file *f, const struct socket_addr *addr, const struct vfs_ctx *ctx)
+{
+	return connect_to(f, addr, true, ctx);
 }
 
 int socket_accept(struct file *f, unsigned flags, const struct vfs_ctx *ctx, struct file **out,
@@ -257,16 +268,16 @@ int socket_accept(struct file *f, unsigned flags, const struct vfs_ctx *ctx, str
 	*out = NULL;
 	if (!s)
 		return -ENOTSOCK;
-	if (flags & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK))
+	if (flags & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK | MSG_DONTWAIT))
 		return -EINVAL;
 	if (!s->ops->accept)
 		return -EOPNOTSUPP;
-	wait_begin(&w, s, ctx, is_nonblock(f), true);
+	wait_begin(&w, s, ctx, is_nonblock(f) || (flags & MSG_DONTWAIT), true);
 	r = s->ops->accept(s, &w, &fresh);
 	sock_wait_end(&w);
 	if (r < 0)
 		return r;
-	r = wrap(fresh, flags, ctx, out);
+	r = wrap(fresh, flags & ~(unsigned)MSG_DONTWAIT, ctx, out);
 	if (r < 0 || !peer)
 		return r;
 	r = fresh->ops->getname(fresh, SOCK_NAME_ACCEPTED, peer);

@@ -98,7 +98,10 @@ bool socket_raises_sigpipe(const struct file *f);
 int socket_bind(struct file *f, const struct socket_addr *addr, const struct vfs_ctx *ctx);
 int socket_listen(struct file *f, int backlog, const struct vfs_ctx *ctx);
 int socket_connect(struct file *f, const struct socket_addr *addr, const struct vfs_ctx *ctx);
-/* flags: SOCK_NONBLOCK for the new file. peer may be NULL. Returns one reference. */
+/* The same, never waiting: -EINPROGRESS, and -EALREADY when asked again. */
+int socket_connect_begin(struct file *f, const struct socket_addr *addr, const struct vfs_ctx *ctx);
+/* flags: SOCK_NONBLOCK for the new file; MSG_DONTWAIT: does not wait, whatever f says.
+ * peer may be NULL. Returns one reference. */
 int socket_accept(struct file *f, unsigned flags, const struct vfs_ctx *ctx, struct file **out,
 		  struct socket_addr *peer);
 int socket_getname(struct file *f, bool peer, struct socket_addr *out);

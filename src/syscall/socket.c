@@ -48,30 +48,6 @@ int sock_install(struct task *t, struct file *f, unsigned flags)
 	return r;
 }
 
-int sock_addr_in(struct task *t, gva_t user, int size, struct socket_addr *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (size < 0 || size > ABI_SOCKADDR_MAX)
-		return -EINVAL;
-	out->size = (uint32_t)size;
-	return size ? syscall_copy_in(t, out->bytes, user, (size_t)size) : 0;
-}
-
-int sock_addr_out(struct task *t, gva_t user, gva_t user_size, const struct socket_addr *addr)
-{
-	int32_t room;
-
-	if (!user)
-		return 0;
-	if (syscall_copy_in(t, &room, user_size, sizeof(room)) < 0)
-		return -EFAULT;
-	if (room < 0)
-		return -EINVAL;
-	if (syscall_copy_out(t, user, addr->bytes, MIN((uint32_t)room, addr->size)) < 0)
-		return -EFAULT;
-	return syscall_copy_out(t, user_size, &addr->size, sizeof(addr->size));
-}
-
 long sock_sent(struct task *t, const struct file *f, unsigned flags, long r)
 {
 	if (r == -EPIPE && !(flags & MSG_NOSIGNAL) && socket_raises_sigpipe(f))

@@ -226,6 +226,15 @@ bool complete_post(struct ring *r, const struct io_uring_cqe *cqe)
 	return true;
 }
 
+void complete_post_first(struct req *req, struct issue *is, int32_t res, uint32_t cflags)
+{
+	const struct io_uring_cqe cqe = { req->user_data, res, cflags };
+
+	if (is->done && is->ring == req->ring)
+		complete_flush(is);
+	(void)complete_post(req->ring, &cqe);
+}
+
 bool complete_post_more(struct req *req, struct issue *is, int32_t res, uint32_t cflags)
 {
 	const struct io_uring_cqe cqe = { req->user_data, res, cflags | IORING_CQE_F_MORE };

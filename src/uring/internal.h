@@ -257,6 +257,8 @@ bool issue_assign_file(struct req *req, struct task *t);
 
 /* Posts one that is not the request's last. False: no room, nothing is lost yet. */
 bool complete_post_more(struct req *req, struct issue *is, int32_t res, uint32_t cflags);
+/* The first of two that a request posts in any case: kept if there is no room. */
+void complete_post_first(struct req *req, struct issue *is, int32_t res, uint32_t cflags);
 /* A completion without a request: for rings that are told by others. */
 bool complete_post(struct ring *r, const struct io_uring_cqe *cqe);
 /* Puts the request on the issue's list of those that are done; they are posted, and
@@ -312,6 +314,9 @@ enum poll_armed { POLL_ARMED, POLL_READY, POLL_FAILED };
 enum poll_armed poll_arm(struct req *req, uint32_t events, uint32_t *mask);
 /* Waits until a would-be-blocking operation may go on. */
 enum poll_armed poll_arm_for_retry(struct req *req);
+/* After a shot: ISSUE_AGAIN if its file has more, else -EAGAIN: a buffer is asked for
+ * only when there is something to put there. */
+int poll_once_more(const struct req *req);
 /* Has it end with -ECANCELED. => ring.lock, and it waits WAIT_POLL */
 void poll_cancel_locked(struct req *req);
 /* For what waits for other things in the same way: begin makes the caller the owner;

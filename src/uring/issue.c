@@ -90,6 +90,14 @@ void issue_keep_cred(struct req *req, const struct issue *is)
 		req->cred = cred_get(is->task->cred);
 }
 
+/* From one try to the next no buffer is held. */
+static int end_of_try(struct req *req, int r)
+{
+	if (r != ISSUE_PENDING)
+		kbuf_recycle(req);
+	return no_restart(r);
+}
+
 int issue_try(struct req *req, struct issue *is)
 {
 	struct task *t = is->task;
@@ -101,11 +109,11 @@ int issue_try(struct req *req, struct issue *is)
 	if (is->nonblock && req->def->blocks)
 		return -EAGAIN;
 	if (likely(!req->cred))
-		return no_restart(req->def->issue(req, is));
+		return end_of_try(req, req->def->issue(req, is));
 	own = task_cred_swap(t, req->cred);
 	r = req->def->issue(req, is);
 	(void)!task_cred_swap(t, own);
-	return no_restart(r);
+	return end_of_try(req, r);
 }
 
 static void finish(struct req *req, struct issue *is, int r)
@@ -141,7 +149,6 @@ static bool wait_or_punt(struct req *req, struct issue *is)
 	case POLL_FAILED:
 		break;
 	}
-	kbuf_recycle(req);
 	issue_punt(req, is);
 	return true;
 }
@@ -163,7 +170,6 @@ static void issue_inline(struct req *req, struct issue *is)
 			finish(req, is, r);
 			return;
 		}
-		kbuf_recycle(req);
 		if (wait_or_punt(req, is))
 			return;
 	}
@@ -221,8 +227,6 @@ static void worker_finish(struct req *req, struct issue *is, int r)
 	if (r == ISSUE_PENDING)
 		return;
 	waiting_del(req);
-	if (r == -EINTR && (req->flags & REQ_BUFFER_SELECT))
-		kbuf_recycle(req);
 	finish(req, is, r);
 }
 
@@ -245,7 +249,6 @@ void issue_on_worker(struct req *req, struct issue *is)
 			worker_finish(req, is, r);
 			return;
 		}
-		kbuf_recycle(req);
 		switch (poll_arm_for_retry(req)) {
 		case POLL_ARMED:
 			return;

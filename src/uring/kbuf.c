@@ -255,6 +255,22 @@ uint32_t kbuf_take(struct req *req, uint64_t n)
 	return cflags;
 }
 
+bool kbuf_has_more(struct req *req)
+{
+	struct ring *r = req->ring;
+	struct buf_group *g;
+	bool more = false;
+
+	token_take_slow(&r->buf_token);
+	g = group_find(r, req->buf_index);
+	if (g && g->is_ring)
+		more = ring_tail(g) != g->head;
+	else if (g)
+		more = !list_empty(&g->bufs);
+	token_give(&r->buf_token);
+	return more;
+}
+
 void kbuf_recycle(struct req *req)
 {
 	if (!(req->flags & REQ_BUF_CHOSEN))

@@ -36,6 +36,8 @@ int kbuf_choose(struct req *req, struct issue *is, uint64_t want, unsigned max,
 /* Bytes have moved, n of them: what was chosen is the guest's again, and the
  * completion's flags say so. */
 uint32_t kbuf_take(struct req *req, uint64_t n);
+/* Does the group of req have a buffer at this moment? */
+bool kbuf_has_more(struct req *req);
 /* Nothing has moved: it is as if nothing had been chosen. Harmless if so. */
 void kbuf_recycle(struct req *req);
 /* A request is freed. */

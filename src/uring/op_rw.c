@@ -300,7 +300,7 @@ int read_multishot_issue(struct req *req, struct issue *is)
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n > 0 && complete_post_more(req, is, (int32_t)n, x.cflags))
-		return ISSUE_AGAIN;
+		return poll_once_more(req);
 	if (n < 0)
 		req_set_fail(req);
 	req->res = (int32_t)n;

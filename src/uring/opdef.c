@@ -66,6 +66,23 @@ const struct op_def op_defs[IORING_OP_LAST] = {
 	ROW(EPOLL_CTL, epoll_ctl, .may_punt = 1),
 	ROW(EPOLL_WAIT, epoll_wait, .needs_file = 1, .poll_in = 1),
 	ROW(MSG_RING, msg_ring, .needs_file = 1, .iopoll = 1),
+	/* op_send.c, op_recv.c */
+#define SENDS .needs_file = 1, .poll_out = 1, .has_ioprio = 1, .unbound_nonreg = 1, .may_punt = 1
+#define RECEIVES .needs_file = 1, .poll_in = 1, .has_ioprio = 1, .buffer_select = 1, .unbound_nonreg = 1, .may_punt = 1
+	ROW(SEND, send, SENDS, .buffer_select = 1),
+	ROW_OF(SENDMSG, sendmsg, send, send, SENDS),
+	ROW_OF(SEND_ZC, send_zc, send, send, SENDS),
+	ROW_OF(SENDMSG_ZC, sendmsg_zc, send, send, SENDS),
+	ROW(RECV, recv, RECEIVES),
+	ROW_OF(RECVMSG, recvmsg, recv, recv, RECEIVES),
+	/* op_sock.c */
+	ROW(SOCKET, socket, .may_punt = 1),
+	ROW(BIND, bind, .needs_file = 1),
+	ROW(LISTEN, listen, .needs_file = 1),
+	ROW(CONNECT, connect, .needs_file = 1, .poll_out = 1, .unbound_nonreg = 1, .may_punt = 1),
+	ROW(ACCEPT, accept, .needs_file = 1, .poll_in = 1, .poll_exclusive = 1, .has_ioprio = 1, .unbound_nonreg = 1, .may_punt = 1),
+	ROW(SHUTDOWN, shutdown, .needs_file = 1, .may_punt = 1),
+	ROW(URING_CMD, uring_cmd, .needs_file = 1, .iopoll = 1, .may_punt = 1),
 	/* op_poll.c, op_timeout.c, op_cancel.c */
 	ROW(POLL_ADD, poll_add, .needs_file = 1),
 	ROW(POLL_REMOVE, poll_remove),

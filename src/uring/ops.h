@@ -58,3 +58,13 @@ OP(remove_buffers);
 OP(epoll_ctl);
 OP(epoll_wait);
 OP(msg_ring);
+
+OP(send);
+OP(recv);
+OP(socket);
+OP(bind);
+OP(listen);
+OP(connect);
+OP(accept);
+OP(shutdown);
+OP(uring_cmd);

@@ -119,6 +119,11 @@ enum poll_armed poll_arm_for_retry(struct req *req)
 	return poll_arm(req, events, &mask);
 }
 
+int poll_once_more(const struct req *req)
+{
+	return file_poll(req->file, NULL) & (EV_IN | EV_RDNORM | EV_HUP) ? ISSUE_AGAIN : -EAGAIN;
+}
+
 void poll_cancel_locked(struct req *req)
 {
 	atomic_fetch_or(&req->poll.refs, REFS_CANCELLED);

@@ -135,6 +135,7 @@ static size_t ring_fdinfo(struct file *f, char *buf, size_t size)
 
 static const struct file_ops ring_ops = {
 	.name = "[io_uring]",
+	.never_passed = true,
 	.release = ring_release,
 	.poll = ring_poll,
 	.mappable = ring_mappable,

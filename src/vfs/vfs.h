@@ -262,7 +262,8 @@ typedef bool (*dirent_fn)(void *arg, const char *name, size_t len, uint64_t ino,
 			  uint64_t next_off);
 
 struct file_ops {
-	const char *name; /* "pipe", "eventfd": for readlink("/proc/self/fd/N") */
+	const char *name;  /* "pipe", "eventfd": for readlink("/proc/self/fd/N") */
+	bool never_passed; /* SCM_RIGHTS refuses it: io_uring */
 	/* The last reference went. May sleep; no lock held. */
 	void (*release)(struct file *f);
 	/* A descriptor is being closed (each close, not only the last). The
