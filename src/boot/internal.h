@@ -40,6 +40,7 @@ struct launch {
 	bool has_job_control;     /* a shell could continue us */
 	/* The first program starts with the caller's, as after an execve of it. */
 	uint64_t ignored, blocked; /* bit N - 1: signal N */
+	int nice;
 	char cwd[4096];
 	uint32_t uid, gid;
 	uint32_t groups[64];

@@ -299,15 +299,16 @@ static void restore_terminal(const struct launch *l, const struct termios *befor
 		(void)tcsetattr(l->console_fd, TCSADRAIN, before);
 }
 
-/* What the caller ignores and blocks is the guest's; we want to hear of our child, and
- * be killed by what we do not relay. */
-static void inherit_signals(struct launch *l)
+/* What the caller ignores and blocks is the guest's, and how nice it is; we want to hear
+ * of our child, and be killed by what we do not relay. */
+static void inherit(struct launch *l)
 {
 	const uint64_t none = 0;
 
 	l->ignored = host_ignored_signals();
 	(void)host_sigprocmask(SIG_SETMASK, &none, &l->blocked);
 	signal(SIGCHLD, SIG_DFL);
+	l->nice = getpriority(PRIO_PROCESS, 0);
 }
 
 /* With less, programs would meet strange errors, or nothing starts at all. The sizes
@@ -349,7 +350,7 @@ int boot_run(const struct boot_config *cfg)
 	if (!limits_suffice())
 		return BOOT_EXIT_FAILED;
 	reserve_stdio();
-	inherit_signals(&l);
+	inherit(&l);
 	find_console(&l);
 	if (l.console_fd >= 0)
 		(void)tcgetattr(l.console_fd, &modes);

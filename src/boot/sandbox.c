@@ -338,6 +338,7 @@ static void start_first(struct kernel *k, const struct launch *l, struct path ro
 	if (r < 0)
 		fail(l, "cannot make the first process", r);
 	signal_inherit(t, l->ignored, l->blocked);
+	t->nice = l->nice;
 	console_give(k);
 	install_stdio(t, l);
 	r = exec_first(t, cfg->argv[0], cfg->argv, cfg->envp);

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
 """What a program gets from its caller over execve(2) it gets through nacre too: the
-signals that are ignored and blocked."""
+signals that are ignored and blocked, and how nice it is."""
 import ctypes
 import signal
 import subprocess
@@ -42,6 +42,11 @@ for ignored, blocked in (([], []), ([signal.SIGINT, signal.SIGQUIT, signal.SIGHU
     checks.check((inside.returncode, inside.stdout, inside.stderr) ==
                  (native.returncode, native.stdout, native.stderr),
                  f"{what}:\nnatively\n{native.stdout}in nacre\n{inside.stdout}{inside.stderr}")
+
+native = subprocess.run(["nice", "-n", "5", "nice"], capture_output=True, check=False)
+inside = subprocess.run(["nice", "-n", "5", nacre, "do", "--", "nice"], capture_output=True,
+                        timeout=120, check=False)
+checks.check(native.stdout == inside.stdout, f"nice: {native}\n{inside}")
 
 # A shell that ignores a signal goes on after it.
 alive = see([nacre, "do", "--", "sh", "-c", "kill -INT $$; echo on"], [signal.SIGINT], [])
