@@ -3,10 +3,16 @@
  *
  * Guests map the descriptor itself. We need a view of our own only to copy
  * from it (copy-on-write, system calls whose buffers lie in a mapped file):
- * chunks of 2 MiB, mapped when first needed, found by offset, kept until the
- * last reference goes; address space is plentiful, and a chunk costs nothing
- * but a host mapping. The file may be truncated at any time: whoever touches a
- * chunk does it with safecopy.
+ * chunks, mapped when first needed, found by offset, kept until the last
+ * reference goes. The file may be truncated at any time: whoever touches a chunk
+ * does it with safecopy.
+ *
+ * Address space is plentiful, but the host gives a process 65,530 mappings, and
+ * guests choose how much of how many files we look at. So a file's chunks grow: the
+ * first 32 are of 2 MiB, the next 32 each 32 times as large, and so on. A file of any
+ * size gets by with some 160, and all files together with CHUNKS_MAX: beyond, what would
+ * need another is -ENOMEM. (To drop chunks earlier would take a way to know that
+ * nobody copies from them.)
  *
  * References are counted per object: one for each page that a mapping holds and
  * one for each hostmap_get(), in one sum, because mappings are split and
@@ -18,7 +24,11 @@
 
 #include "base/pool.h"
 
-#define CHUNK_SIZE ((uint64_t)2 << 20)
+#define CHUNK_MIN ((uint64_t)2 << 20)
+#define CHUNK_SHIFT_MAX 20u /* of CHUNK_MIN: 2 TiB */
+#define CHUNKS_OF_A_SIZE 32u
+#define CHUNK_GROWTH_SHIFT 5u /* each size is so many powers of two larger */
+#define CHUNKS_MAX 16384u     /* of all files */
 
 struct chunk {
 	struct ivnode node;
@@ -37,6 +47,10 @@ struct hostmap {
 	void *arg;
 };
 
+IVMAP_TYPE(chunks, struct chunk, node);
+
+static atomic_uint nchunks; /* of all files */
+
 static POOL_DEFINE(hostmap_chunk_pool, struct chunk);
 static POOL_DEFINE(hostmap_pool, struct hostmap);
 
@@ -54,18 +68,33 @@ static void refs_add(struct hostmap *hm, uint64_t n)
 	ASSERT(old);
 }
 
+static struct chunk *chunk_alloc(void)
+{
+	struct chunk *c = NULL;
+
+	if (atomic_fetch_add(&nchunks, 1) < CHUNKS_MAX)
+		c = pool_alloc(&hostmap_chunk_pool);
+	if (!c)
+		atomic_fetch_sub(&nchunks, 1);
+	return c;
+}
+
+static void chunk_free(struct chunk *c)
+{
+	atomic_fetch_sub(&nchunks, 1);
+	pool_free(&hostmap_chunk_pool, c);
+}
+
 static void hostmap_free(struct hostmap *hm)
 {
 	void (*release)(void *arg) = hm->release;
 	void *arg = hm->arg;
-	struct ivnode *n;
+	struct chunk *c;
 
-	while ((n = ivmap_first(&hm->chunks))) {
-		struct chunk *c = ivmap_entry(n, struct chunk, node);
-
-		ivmap_remove(&hm->chunks, n);
-		host_munmap(c->base, CHUNK_SIZE);
-		pool_free(&hostmap_chunk_pool, c);
+	while ((c = chunks_first(&hm->chunks))) {
+		ivmap_remove(&hm->chunks, &c->node);
+		host_munmap(c->base, c->node.end - c->node.start);
+		chunk_free(c);
 	}
 	pool_free(&hostmap_pool, hm);
 	if (release)
@@ -104,23 +133,47 @@ void hostmap_put(struct hostmap *hm)
 
 /* ---- our view ---- */
 
-static int chunk_create(struct hostmap *hm, uint64_t start, struct chunk **out)
+/* The range around offset, of `size` and aligned so, that no chunk has yet. */
+static void chunk_place(const struct hostmap *hm, struct chunk *c, uint64_t offset, uint64_t size)
 {
-	struct chunk *c = pool_alloc(&hostmap_chunk_pool);
+	const struct chunk *below = chunks_upto(&hm->chunks, offset);
+	const struct chunk *above = chunks_from(&hm->chunks, offset);
+
+	c->node.start = offset & ~(size - 1);
+	c->node.end = c->node.start + size;
+	if (below)
+		c->node.start = MAX(c->node.start, below->node.end);
+	if (above)
+		c->node.end = MIN(c->node.end, above->node.start);
+}
+
+static int chunk_map(const struct hostmap *hm, struct chunk *c, uint64_t offset, uint64_t size)
+{
+	int prot = PROT_READ | (hm->writable ? PROT_WRITE : 0), err;
 	void *at;
+
+	chunk_place(hm, c, offset, size);
+	err = host_mmap(NULL, c->node.end - c->node.start, prot, MAP_SHARED, hm->fd, c->node.start,
+			&at);
+	c->base = at;
+	return err;
+}
+
+static int chunk_create_locked(struct hostmap *hm, uint64_t offset, struct chunk **out)
+{
+	unsigned shift = (unsigned)(hm->chunks.count / CHUNKS_OF_A_SIZE) * CHUNK_GROWTH_SHIFT;
+	struct chunk *c = chunk_alloc();
 	int err;
 
 	if (!c)
 		return -ENOMEM;
-	err = host_mmap(NULL, CHUNK_SIZE, PROT_READ | (hm->writable ? PROT_WRITE : 0), MAP_SHARED,
-			hm->fd, start, &at);
+	err = chunk_map(hm, c, offset, CHUNK_MIN << MIN(shift, CHUNK_SHIFT_MAX));
+	if (err && shift) /* no such room, or past the largest offset */
+		err = chunk_map(hm, c, offset, CHUNK_MIN);
 	if (err) {
-		pool_free(&hostmap_chunk_pool, c);
+		chunk_free(c);
 		return err;
 	}
-	c->base = at;
-	c->node.start = start;
-	c->node.end = start + CHUNK_SIZE;
 	err = ivmap_insert(&hm->chunks, &c->node);
 	ASSERT(err == 0);
 	*out = c;
@@ -129,12 +182,8 @@ static int chunk_create(struct hostmap *hm, uint64_t start, struct chunk **out)
 
 static int chunk_get_locked(struct hostmap *hm, uint64_t offset, struct chunk **out)
 {
-	struct ivnode *n = ivmap_find(&hm->chunks, offset);
-
-	if (!n)
-		return chunk_create(hm, offset & ~(CHUNK_SIZE - 1), out);
-	*out = ivmap_entry(n, struct chunk, node);
-	return 0;
+	*out = chunks_at(&hm->chunks, offset);
+	return *out ? 0 : chunk_create_locked(hm, offset, out);
 }
 
 static int hostmap_map_internal(struct mapfile *f, uint64_t offset, uint64_t size, int prot,

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,6 +117,52 @@ static void a_truncated_file_is_a_short_copy(void **state UNUSED)
 	hostmap_put(hm);
 }
 
+/* How many host mappings of ours show the file. */
+static unsigned host_mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, "memfd:test") != NULL;
+	fclose(f);
+	return n;
+}
+
+/* A guest that has us look at all of a large file must not use up our mappings. */
+static void chunks_grow_with_their_number(void **state UNUSED)
+{
+	struct hostmap *hm = make(false);
+	struct mapfile *f = hostmap_mapfile(hm);
+	uint64_t size = (uint64_t)4 << 40;
+	struct block blk[2];
+
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	assert_int_equal(pwrite(fd, "far", 3, (off_t)(size - 3)), 3);
+	/* Every other chunk first: what lies between them is cut to fit. */
+	for (uint64_t at = 0; at < 100 * MIB; at += 4 * MIB)
+		assert_int_equal(f->ops->map_internal(f, at, P, MAP_R, blk, 2), 1);
+	for (uint64_t at = 0; at < size; at += (uint64_t)1 << 30) {
+		assert_in_range(f->ops->map_internal(f, at + 3 * MIB - 1, 2, MAP_R, blk, 2), 1, 2);
+		assert_memory_equal(blk[0].base, "", 1);
+	}
+	assert_in_range(f->ops->map_internal(f, size - 3, 3, MAP_R, blk, 2), 1, 1);
+	assert_memory_equal(blk[0].base, "far", 3);
+	assert_in_range(host_mappings(), 32, 160);
+	/* The blocks of a range come in order and leave nothing out. */
+	for (uint64_t at = 0; at < 200 * MIB; at += blk[0].size) {
+		assert_in_range(f->ops->map_internal(f, at, 200 * MIB - at, MAP_R, blk, 1), 1, 1);
+		assert_in_range(blk[0].size, P, 200 * MIB - at);
+	}
+	assert_int_equal(f->ops->map_internal(f, 2 * MIB - 2, 5, MAP_R, blk, 2), 2);
+	assert_memory_equal(blk[0].base, "he", 2);
+	assert_memory_equal(blk[1].base, "llo", 3);
+	hostmap_put(hm);
+	assert_int_equal(host_mappings(), 0);
+}
+
 static void no_memory_is_an_error(void **state UNUSED)
 {
 #ifdef NACRE_DEBUG
@@ -143,6 +190,7 @@ int main(void)
 		TEST(a_file_for_reading_has_no_writable_view),
 		TEST(references_of_pages_may_be_dropped_in_other_pieces),
 		TEST(a_truncated_file_is_a_short_copy),
+		TEST(chunks_grow_with_their_number),
 		TEST(no_memory_is_an_error),
 	};
 
