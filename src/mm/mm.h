@@ -95,6 +95,8 @@ int mm_sync(struct mm *mm, gva_t addr, uint64_t size, int flags);
 /* shmdt(2): unmaps what is left of the mapping that begins at addr, of a mappable of
  * which size_of says the size; it says 0 of those that are not meant. -EINVAL. */
 int mm_detach(struct mm *mm, gva_t addr, uint64_t (*size_of)(const struct mappable *m));
+/* What the mapping that begins at addr maps; a reference. NULL: none, or anonymous. */
+struct mappable *mm_mappable_at(struct mm *mm, gva_t addr);
 /* mseal(2), 6.10: no call changes the range's mappings any more. */
 int mm_seal(struct mm *mm, gva_t addr, uint64_t size, uint64_t flags);
 int mm_incore(struct mm *mm, gva_t addr, uint64_t size, gva_t vec);

@@ -95,6 +95,21 @@ int mm_detach(struct mm *mm, gva_t addr, uint64_t (*size_of)(const struct mappab
 	return err;
 }
 
+struct mappable *mm_mappable_at(struct mm *mm, gva_t addr)
+{
+	struct mappable *m = NULL;
+	const struct vma *v;
+
+	rwlock_read(&mm->map_lock);
+	v = vma_find(mm, addr);
+	if (v && is_piece(v, addr) && v->offset == 0) {
+		m = v->mappable;
+		m->ops->get(m);
+	}
+	rwlock_read_unlock(&mm->map_lock);
+	return m;
+}
+
 /* ---- brk ---- */
 
 void mm_set_brk_start(struct mm *mm, gva_t addr)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "abi/aio.h"
 #include "abi/mqueue.h"
 #include "ipc/ipc.h"
 #include "procfs/internal.h"
@@ -291,6 +292,7 @@ VALUE(show_msgmax, "%d", MSG_SIZE_MAX)
 VALUE(show_msgmnb, "%d", MSG_QUEUE_BYTES)
 VALUE(show_msgmni, "%d", MSG_QUEUES)
 VALUE(show_dirty_ratio, "20")
+VALUE(show_aio_max, "%u", ABI_AIO_MAX_NR)
 VALUE(show_mq_msgs, "%d", ABI_MQ_MSG_MAX)
 VALUE(show_mq_size, "%d", ABI_MQ_MSGSIZE_MAX)
 VALUE(show_mq_queues, "%u", ABI_MQ_QUEUES_MAX)
@@ -433,6 +435,7 @@ static const struct pentry fs_entries[] = {
 	{ .name = "pipe-max-size", .mode = RO, .show = show_pipe_max },
 	{ .name = "inotify", .mode = DIR_, .children = inotify_entries },
 	{ .name = "mqueue", .mode = DIR_, .children = mqueue_entries },
+	{ .name = "aio-max-nr", .mode = RO, .show = show_aio_max },
 	{ .name = NULL },
 };
 

@@ -156,7 +156,7 @@ SYSCALL(pwritev)
 }
 
 /* What a kernel without uncached buffered i/o and atomic writes takes. */
-static int check_rwf(uint64_t rwf, enum uio_dir dir)
+int syscall_check_rwf(uint64_t rwf, enum uio_dir dir)
 {
 	uint64_t ok = ABI_RWF_HIPRI | ABI_RWF_NOWAIT | ABI_RWF_DSYNC | ABI_RWF_SYNC;
 
@@ -174,7 +174,7 @@ static int check_rwf(uint64_t rwf, enum uio_dir dir)
 static long rw_vector2(struct task *t, const struct sysargs *args, enum uio_dir dir)
 {
 	uint64_t rwf = args->a[5];
-	int r = check_rwf(rwf, dir);
+	int r = syscall_check_rwf(rwf, dir);
 
 	if (r < 0)
 		return r;

@@ -96,6 +96,8 @@ int syscall_copy_out(struct task *t, gva_t dst, const void *src, size_t size) MU
  * size. Missing bytes become 0; -E2BIG when bytes that we do not know are not 0. */
 int syscall_copy_struct(struct task *t, void *dst, size_t size, gva_t src, size_t user_size)
 	MUST_CHECK;
+/* RWF_* of a read or write: -EOPNOTSUPP, -EINVAL (file.c). */
+int syscall_check_rwf(uint64_t rwf, enum uio_dir dir) MUST_CHECK;
 /* struct timespec of the guest -> ns; -EINVAL when out of range. */
 int syscall_timespec(struct task *t, gva_t user, uint64_t *ns) MUST_CHECK;
 /* A relative timeout -> absolute CLOCK_MONOTONIC ns; user 0: for ever. */
