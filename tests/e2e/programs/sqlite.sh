@@ -1,8 +1,8 @@
-# sqlite3: write-ahead log, several processes, vacuum, backup, big transactions.
+# sqlite3: write-ahead log, several processes (whose rows are of one length: their order is open), vacuum, backup, big transactions.
 # needs: sqlite3
 sqlite3 db 'pragma journal_mode=wal; create table t(id integer primary key, v text);'
 for p in 1 2 3 4; do
-	(for i in $(seq 1 15); do echo "insert into t(v) values ('p$p-$i');"; done | sqlite3 -cmd '.timeout 20000' db) &
+	(for i in $(seq 10 24); do echo "insert into t(v) values ('p$p-$i');"; done | sqlite3 -cmd '.timeout 20000' db) &
 done
 wait
 sqlite3 db 'select count(*), count(distinct v) from t; pragma integrity_check; pragma wal_checkpoint(truncate);'
