@@ -168,7 +168,7 @@ static void uring_bring_up(void)
 
 /* What guests can have us allocate follows from the memory that they have, as in
  * Linux: an open file takes less than 10 KiB; pipes an eighth, up to 64 MiB; objects of
- * one type an eighth, at least 16 MiB; all else (base/kmem.h) an eighth, up to 1 GiB. */
+ * one type an eighth, at least 16 MiB; each use of base/kmem.h an eighth, up to 1 GiB. */
 static void limit_kernel_memory(struct kernel *k)
 {
 	uint64_t objects = MAX(k->memory_limit / 8, (uint64_t)16 << 20);

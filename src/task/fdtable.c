@@ -48,9 +48,9 @@ static void arrays_free(struct fdtable *ft)
 {
 	if (ft->files == ft->inline_files)
 		return;
-	kmem_free(ft->files);
-	kmem_free(ft->open);
-	kmem_free(ft->cloexec);
+	kmem_free_for(KMEM_TABLES, ft->files);
+	kmem_free_for(KMEM_TABLES, ft->open);
+	kmem_free_for(KMEM_TABLES, ft->cloexec);
 }
 
 static int arrays_grow(struct fdtable *ft, unsigned fd)
@@ -62,13 +62,13 @@ static int arrays_grow(struct fdtable *ft, unsigned fd)
 
 	if (FAULT_POINT("fdtable.grow"))
 		return -ENOMEM;
-	files = kmem_zalloc(capacity * sizeof(struct file *));
-	open = kmem_zalloc(words * sizeof(*open));
-	cloexec = kmem_zalloc(words * sizeof(*cloexec));
+	files = kmem_zalloc_for(KMEM_TABLES, capacity * sizeof(struct file *));
+	open = kmem_zalloc_for(KMEM_TABLES, words * sizeof(*open));
+	cloexec = kmem_zalloc_for(KMEM_TABLES, words * sizeof(*cloexec));
 	if (!files || !open || !cloexec) {
-		kmem_free(files);
-		kmem_free(open);
-		kmem_free(cloexec);
+		kmem_free_for(KMEM_TABLES, files);
+		kmem_free_for(KMEM_TABLES, open);
+		kmem_free_for(KMEM_TABLES, cloexec);
 		return -ENOMEM;
 	}
 	memcpy(files, ft->files, ft->capacity * sizeof(struct file *));

@@ -240,6 +240,58 @@ status = meets(take)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.kill(0, signal.SIGTERM)
 sys.exit(status)""", {NOMEM, MFILE, AGAIN, KILLED}),
+    "System V shared memory": ("""
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+def must(result):
+    if result == -1 or result == ctypes.c_void_p(-1).value:
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e))
+    return result
+def take():
+    shm = must(libc.shmget(0, 1 << 20, 0o1600))
+    ctypes.memset(must(libc.shmat(shm, None, 0)), 1, 1 << 20)
+sys.exit(meets(take))""", {NOMEM, NOSPC, KILLED}),
+    "System V messages": ("""
+libc = ctypes.CDLL(None, use_errno=True)
+def must(result):
+    if result == -1:
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e))
+    return result
+text = ctypes.create_string_buffer(8 + 8000)
+text[0] = b"1"
+def take():
+    q = must(libc.msgget(0, 0o1600))
+    try:
+        while True:
+            must(libc.msgsnd(q, text, 8000, 0o4000))
+    except BlockingIOError:
+        return q
+sys.exit(meets(take))""", {NOMEM, NOSPC}),
+    "rings": ("""
+resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
+libc = ctypes.CDLL(None, use_errno=True)
+def take():
+    r = libc.syscall(425, 4096, ctypes.create_string_buffer(120))
+    if r < 0:
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e))
+sys.exit(meets(take))""", {NOMEM, MFILE, NFILE, KILLED}),
+    "inotify events": ("""
+libc = ctypes.CDLL(None, use_errno=True)
+resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
+os.mkdir("/tmp/d")
+def take():
+    r = libc.inotify_init1(0)
+    if r < 0 or libc.inotify_add_watch(r, b"/tmp/d", 0xfff) < 0:
+        e = ctypes.get_errno()
+        raise OSError(e, os.strerror(e))
+status = meets(take)
+for i in range(4000):
+    os.close(os.open("/tmp/d/" + "x" * 200 + str(i), os.O_CREAT | os.O_WRONLY))
+    os.unlink("/tmp/d/" + "x" * 200 + str(i))
+sys.exit(status)""", {MFILE, NFILE, NOMEM}),
     "an address space limit": ("""
 resource.setrlimit(resource.RLIMIT_AS, (40 << 20, 40 << 20))
 def take():

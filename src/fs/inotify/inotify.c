@@ -9,10 +9,10 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "base/pool.h"
 #include "vfs/notify.h"
 
@@ -35,7 +35,9 @@ struct inotify {
 	struct list queue;   /* [l] oldest first */
 	unsigned count;      /* [l] */
 	size_t bytes;        /* [l] as they are read */
-	bool has_overflowed; /* [l] the newest says so */
+	bool has_overflowed; /* [l] the newest is the next: */
+	/* There must be one however little memory there is. [I] but for its link [l] */
+	struct queued overflow;
 };
 
 static POOL_DEFINE(inotify_pool, struct inotify);
@@ -54,7 +56,7 @@ static struct queued *make_event(const struct notify_event *e)
 	struct queued *q;
 
 	padded = (len + sizeof(q->head) - 1) / sizeof(q->head) * sizeof(q->head);
-	q = FAULT_POINT("inotify.event") ? NULL : calloc(1, sizeof(*q) + padded);
+	q = FAULT_POINT("inotify.event") ? NULL : kmem_zalloc(sizeof(*q) + padded);
 	if (!q)
 		return NULL;
 	q->head = (struct event_head){ e->wd, e->mask, e->cookie, (uint32_t)padded };
@@ -81,23 +83,25 @@ static void push_locked(struct inotify *in, struct queued *q)
 	in->bytes += size_of(q);
 }
 
+static void free_event(struct inotify *in, struct queued *q)
+{
+	if (q != &in->overflow)
+		kmem_free(q);
+}
+
 /* Takes q over. */
 static bool queue_locked(struct inotify *in, struct queued *q)
 {
-	static const struct notify_event overflow = { .wd = -1, .mask = NOTIFY_OVERFLOW };
-
 	if (q && is_repeated_locked(in, q)) {
-		free(q);
+		kmem_free(q);
 		return false;
 	}
 	if (!q || in->count >= INOTIFY_MAX_EVENTS) {
-		free(q);
+		kmem_free(q);
 		if (in->has_overflowed)
 			return false;
-		q = make_event(&overflow);
-		in->has_overflowed = q != NULL;
-		if (!q)
-			return false;
+		q = &in->overflow;
+		in->has_overflowed = true;
 	}
 	push_locked(in, q);
 	return true;
@@ -147,12 +151,12 @@ static int take(struct inotify *in, size_t room, struct queued **out)
 	return r;
 }
 
-static ssize_t give(struct uio *u, struct queued *q)
+static ssize_t give(struct inotify *in, struct uio *u, struct queued *q)
 {
 	size_t size = size_of(q);
 	ssize_t n = uio_write(u, &q->head, size);
 
-	free(q);
+	free_event(in, q);
 	return n == (ssize_t)size ? n : -EFAULT;
 }
 
@@ -187,7 +191,7 @@ static ssize_t inotify_read(struct file *f, struct uio *u, fileoff_t *pos UNUSED
 	for (;;) {
 		r = take(in, u->remaining, &q);
 		if (r > 0)
-			r = give(u, q);
+			r = give(in, u, q);
 		if (r < 0)
 			return done ? done : r;
 		done += r;
@@ -234,7 +238,7 @@ static void inotify_release(struct file *f)
 
 	notify_group_fini(&in->group);
 	list_for_each_safe(q, tmp, &in->queue, struct queued, link)
-		free(q);
+		free_event(in, q);
 	pool_free(&inotify_pool, in);
 	atomic_fetch_sub(&instances, 1);
 }
@@ -294,6 +298,8 @@ int inotify_create(unsigned flags, const struct cred *cred, struct file **out)
 	mutex_init(&in->lock, LOCK_NOTIFY_QUEUE);
 	waitq_init(&in->waitq);
 	list_init(&in->queue);
+	list_init(&in->overflow.link);
+	in->overflow.head = (struct event_head){ .wd = -1, .mask = NOTIFY_OVERFLOW };
 	r = file_create_anon(&inotify_ops, in, O_RDONLY | (flags & O_NONBLOCK), 0, cred, out);
 	if (r == 0)
 		return 0;

@@ -54,7 +54,8 @@ enum said names_find(struct onode *dir, const char *name, struct onode **out)
 static struct oentry *entry_create(const char *name)
 {
 	size_t len = strlen(name) + 1;
-	struct oentry *e = FAULT_POINT("overlay.entry") ? NULL : kmem_alloc(sizeof(*e) + len);
+	struct oentry *e =
+		FAULT_POINT("overlay.entry") ? NULL : kmem_alloc_for(KMEM_NAMES, sizeof(*e) + len);
 
 	if (!e)
 		return NULL;
@@ -144,8 +145,8 @@ int names_change(struct onode *dir, const char *name, struct onode *node, bool w
 	if (r == 0 && node)
 		inode_get(&node->inode);
 	mutex_unlock(&dir->lock);
-	kmem_free(spare);
-	kmem_free(gone);
+	kmem_free_for(KMEM_NAMES, spare);
+	kmem_free_for(KMEM_NAMES, gone);
 	if (r == 0)
 		onode_pin(dir);
 	if (old)
@@ -162,7 +163,7 @@ void names_clear(struct onode *dir)
 			next = e->next;
 			if (e->node)
 				inode_put(&e->node->inode);
-			kmem_free(e);
+			kmem_free_for(KMEM_NAMES, e);
 		}
 	}
 	free(t->buckets);

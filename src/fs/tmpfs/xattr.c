@@ -20,7 +20,7 @@ static void xattr_free(struct tmpfs_xattr *x)
 	if (!x)
 		return;
 	list_del(&x->link);
-	kmem_free(x);
+	kmem_free_for(KMEM_NAMES, x);
 }
 
 /* Name and value lie behind the head. */
@@ -30,7 +30,7 @@ static struct tmpfs_xattr *xattr_alloc(const char *name, const void *val, size_t
 	struct tmpfs_xattr *x = NULL;
 
 	if (!FAULT_POINT("tmpfs.xattr"))
-		x = kmem_alloc(sizeof(*x) + name_size + size);
+		x = kmem_alloc_for(KMEM_NAMES, sizeof(*x) + name_size + size);
 	if (!x)
 		return NULL;
 	list_init(&x->link);
