@@ -250,6 +250,7 @@ SYSCALL(io_submit);
 SYSCALL(io_cancel);
 SYSCALL(io_getevents);
 SYSCALL(io_pgetevents);
+SYSCALL(kcmp);
 SYSCALL(mq_open);
 SYSCALL(mq_unlink);
 SYSCALL(mq_timedsend);

@@ -14,3 +14,6 @@ int peer_may_access(struct task *t, struct task *other) MUST_CHECK;
 /* The rule of sched_setaffinity and setpriority: the caller's effective uid is
  * the other's real or effective one, or CAP_SYS_NICE. */
 bool peer_may_schedule(struct task *t, struct task *other);
+/* May the caller give itself this nice value, which is better than what it has? By
+ * RLIMIT_NICE or CAP_SYS_NICE (sched.c). */
+bool sched_may_be_nice(struct task *t, int nice);

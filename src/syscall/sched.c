@@ -15,8 +15,6 @@
 #include "syscall/timeconv.h"
 #include "task/machine.h"
 
-#define NICE_MIN (-20)
-#define NICE_MAX 19
 #define RT_PRIORITY_MAX 99
 #define RR_INTERVAL_NS 100000000u
 #define FAIR_SLICE_NS 3000000u
@@ -115,7 +113,7 @@ struct sched_request {
 	int nice;
 };
 
-static bool may_be_nice(struct task *t, int nice)
+bool sched_may_be_nice(struct task *t, int nice)
 {
 	/* RLIMIT_NICE: 20 - nice */
 	return (uint64_t)(20 - nice) <= task_limit(t, RLIMIT_NICE_NR) ||
@@ -135,9 +133,9 @@ static int may_set(struct task *t, struct task *other, const struct sched_reques
 			return -EPERM;
 	}
 	if (other->policy == ABI_SCHED_IDLE && rq->policy != ABI_SCHED_IDLE &&
-	    !may_be_nice(t, other->nice))
+	    !sched_may_be_nice(t, other->nice))
 		return -EPERM;
-	if (rq->has_nice && rq->nice < other->nice && !may_be_nice(t, rq->nice))
+	if (rq->has_nice && rq->nice < other->nice && !sched_may_be_nice(t, rq->nice))
 		return -EPERM;
 	return peer_may_schedule(t, other) ? 0 : -EPERM;
 }
@@ -296,7 +294,7 @@ SYSCALL(sched_setattr)
 	rq.policy = attr.flags & ATTR_KEEP_POLICY ? -1 : (int)attr.policy;
 	rq.priority = (int)attr.priority;
 	rq.has_nice = !(attr.flags & ATTR_KEEP_PARAMS) && !is_realtime((int)attr.policy);
-	rq.nice = MAX(NICE_MIN, MIN(attr.nice, NICE_MAX));
+	rq.nice = MAX(ABI_NICE_MIN, MIN(attr.nice, ABI_NICE_MAX));
 	return sched_set_pid(t, (int32_t)args->a[0], rq);
 }
 
@@ -324,144 +322,4 @@ SYSCALL(sched_getattr)
 		attr.runtime = FAIR_SLICE_NS;
 	task_put(other);
 	return syscall_copy_out(t, args->a[1], &attr, attr.size);
-}
-
-/* ---- nice: getpriority, setpriority ---- */
-
-struct nice_walk {
-	struct task *t;
-	bool set;
-	int nice;   /* to set */
-	int result; /* errno of the last failure, or 20 - nice of the best */
-	bool found;
-};
-
-static int set_nice(struct nice_walk *w, struct task *other)
-{
-	int nice = MAX(NICE_MIN, MIN(w->nice, NICE_MAX));
-
-	if (!peer_may_schedule(w->t, other))
-		return -EPERM;
-	if (nice < other->nice && !may_be_nice(w->t, nice))
-		return -EACCES;
-	__atomic_store_n(&other->nice, nice, __ATOMIC_RELAXED);
-	return 0;
-}
-
-static void nice_visit(struct nice_walk *w, struct task *other)
-{
-	int r;
-
-	if (w->set) {
-		r = set_nice(w, other);
-		if (r < 0 || !w->found)
-			w->result = r;
-	} else {
-		r = 20 - __atomic_load_n(&other->nice, __ATOMIC_RELAXED);
-		w->result = w->found ? MAX(w->result, r) : r;
-	}
-	w->found = true;
-}
-
-static void nice_visit_group(struct nice_walk *w, struct thread_group *g)
-{
-	struct task *other;
-	int32_t after = 0;
-
-	while ((other = group_next_task(g, after))) {
-		after = other->tid;
-		nice_visit(w, other);
-		task_put(other);
-	}
-}
-
-/* which: PRIO_PGRP (id: the group) or PRIO_USER (id: the uid). */
-static bool nice_matches(struct thread_group *g, int which, uint32_t id)
-{
-	const struct cred *c;
-	struct task *other;
-	bool r;
-
-	if (which == PRIO_PGRP)
-		return (uint32_t)g->pgid == id;
-	other = group_any_task(g);
-	if (!other)
-		return false;
-	c = task_cred_get(other);
-	r = c->uid == id;
-	cred_put(c);
-	task_put(other);
-	return r;
-}
-
-static long nice_walk(struct nice_walk *w, int which, int32_t who)
-{
-	struct task *t = w->t, *other;
-	struct thread_group *g;
-	int32_t after = 0;
-	uint32_t id = (uint32_t)who;
-
-	if (which == PRIO_PROCESS) {
-		other = peer_find(t, who);
-		if (other)
-			nice_visit(w, other);
-		task_put(other);
-		return w->found ? w->result : -ESRCH;
-	}
-	if (!who)
-		id = which == PRIO_PGRP ? (uint32_t)t->group->pgid : t->cred->uid;
-	while ((g = pid_next_group(t->kernel, after))) {
-		after = g->pid;
-		if (nice_matches(g, which, id))
-			nice_visit_group(w, g);
-		group_put(g);
-	}
-	return w->found ? w->result : -ESRCH;
-}
-
-static bool which_is_known(int which)
-{
-	return which == PRIO_PROCESS || which == PRIO_PGRP || which == PRIO_USER;
-}
-
-SYSCALL(getpriority)
-{
-	struct nice_walk w = { .t = t };
-
-	return which_is_known((int)args->a[0]) ? nice_walk(&w, (int)args->a[0], (int32_t)args->a[1])
-					       : -EINVAL;
-}
-
-SYSCALL(setpriority)
-{
-	struct nice_walk w = { .t = t, .set = true, .nice = (int)args->a[2] };
-
-	return which_is_known((int)args->a[0]) ? nice_walk(&w, (int)args->a[0], (int32_t)args->a[1])
-					       : -EINVAL;
-}
-
-/* ---- i/o priorities: accepted, not kept ---- */
-
-#define IOPRIO_CLASS(v) ((v) >> 13)
-#define IOPRIO_CLASS_RT 1
-#define IOPRIO_CLASS_IDLE 3
-#define IOPRIO_WHO_USER 3
-
-SYSCALL(ioprio_set)
-{
-	int which = (int)args->a[0], class = IOPRIO_CLASS((int)args->a[2]);
-
-	if (which < 1 || which > IOPRIO_WHO_USER || class < 0 || class > IOPRIO_CLASS_IDLE)
-		return -EINVAL;
-	if (class == IOPRIO_CLASS_RT && !cred_has_cap(t->cred, CAP_SYS_NICE) &&
-	    !cred_has_cap(t->cred, CAP_SYS_ADMIN))
-		return -EPERM;
-	return 0;
-}
-
-SYSCALL(ioprio_get)
-{
-	int which = (int)args->a[0];
-
-	return which < 1 || which > IOPRIO_WHO_USER ? -EINVAL : 0;
 }

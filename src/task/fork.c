@@ -171,6 +171,7 @@ static void child_inherit(struct task *t, struct task *child, const struct clone
 	child->timer_slack_ns = t->timer_slack_ns;
 	child->cpu_affinity = t->cpu_affinity;
 	child->nice = t->nice;
+	atomic_store(&child->ioprio, atomic_load(&t->ioprio));
 	child->policy = t->policy;
 	child->rt_priority = t->rt_priority;
 	child->personality = t->personality;

@@ -177,6 +177,7 @@ struct task {
 	atomic_ulong nvcsw, nivcsw, minflt, majflt;
 	uint64_t cpu_affinity;         /* [o] */
 	int nice, policy, rt_priority; /* [P] */
+	atomic_int ioprio;             /* [a] ioprio_set(2) */
 	uint32_t personality;          /* [o] personality(2) */
 	struct uring_task *uring;      /* [o] io_uring's, NULL: never used */
 	struct task_helper helper;     /* [I] of a helper; fn NULL: a guest's thread */
