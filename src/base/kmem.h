@@ -11,7 +11,7 @@
 enum kmem_use {
 	KMEM_QUEUES, /* bytes on their way: sockets, messages, events; System V objects */
 	KMEM_NAMES,  /* of files: names in the overlay, extended attributes */
-	KMEM_TABLES, /* of descriptors */
+	KMEM_TABLES, /* of descriptors and groups */
 	KMEM_USES
 };
 

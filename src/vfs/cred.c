@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "base/pool.h"
 
 static POOL_DEFINE(cred_pool, struct cred);
@@ -34,7 +35,7 @@ static uint32_t *copy_groups(const uint32_t *groups, uint32_t count)
 
 	if (FAULT_POINT("cred.groups"))
 		return NULL;
-	copy = malloc((size_t)count * sizeof(*copy));
+	copy = kmem_alloc_for(KMEM_TABLES, (size_t)count * sizeof(*copy));
 	if (copy)
 		memcpy(copy, groups, (size_t)count * sizeof(*copy));
 	return copy;
@@ -61,11 +62,35 @@ struct cred *cred_copy(const struct cred *c)
 	return copy;
 }
 
-static int compare_groups(const void *a, const void *b)
+/* Moves an element of a heap down to where it belongs. */
+static void sift(uint32_t *heap, uint32_t count, uint32_t at)
 {
-	const uint32_t *x = a, *y = b;
+	for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+		uint32_t down = heap[at];
 
-	return (*x > *y) - (*x < *y);
+		if (child + 1 < count && heap[child + 1] > heap[child])
+			child++;
+		if (down >= heap[child])
+			return;
+		heap[at] = heap[child];
+		heap[child] = down;
+	}
+}
+
+/* A heap sort: it needs no memory. glibc's qsort() does, and asks the host how much
+ * there is, for which our filter kills us. */
+static void sort_groups(uint32_t *groups, uint32_t count)
+{
+	for (uint32_t i = count / 2; i-- > 0;)
+		sift(groups, count, i);
+	for (uint32_t end = count; end > 1;) {
+		uint32_t largest = groups[0];
+
+		end--;
+		groups[0] = groups[end];
+		groups[end] = largest;
+		sift(groups, end, 0);
+	}
 }
 
 int cred_set_groups(struct cred *c, const uint32_t *groups, uint32_t count)
@@ -76,9 +101,9 @@ int cred_set_groups(struct cred *c, const uint32_t *groups, uint32_t count)
 		copy = copy_groups(groups, count);
 		if (!copy)
 			return -ENOMEM;
-		qsort(copy, count, sizeof(*copy), compare_groups);
+		sort_groups(copy, count);
 	}
-	free(c->groups);
+	kmem_free_for(KMEM_TABLES, c->groups);
 	c->groups = copy;
 	c->ngroups = count;
 	return 0;
@@ -99,7 +124,7 @@ const struct cred *cred_get(const struct cred *c)
 void cred_put(const struct cred *c)
 {
 	if (c && refcount_put(&writable(c)->refs)) {
-		free(c->groups);
+		kmem_free_for(KMEM_TABLES, c->groups);
 		pool_free(&cred_pool, writable(c));
 	}
 }
@@ -107,6 +132,13 @@ void cred_put(const struct cred *c)
 bool cred_has_cap(const struct cred *c, unsigned cap)
 {
 	return c->cap_effective >> cap & 1;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
 }
 
 bool cred_in_group(const struct cred *c, uint32_t gid)

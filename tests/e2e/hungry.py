@@ -292,6 +292,91 @@ for i in range(4000):
     os.close(os.open("/tmp/d/" + "x" * 200 + str(i), os.O_CREAT | os.O_WRONLY))
     os.unlink("/tmp/d/" + "x" * 200 + str(i))
 sys.exit(status)""", {MFILE, NFILE, NOMEM}),
+    "watches of an epoll": ("""
+import select
+resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
+fds, polls = [], []
+def take():
+    if len(fds) < 4000:
+        fds.append(os.eventfd(0))
+    else:
+        polls.append(select.epoll())
+        for fd in fds:
+            polls[-1].register(fd)
+sys.exit(meets(take))""", {MFILE, NFILE, NOMEM, NOSPC}),
+    "timers": ("""
+libc = ctypes.CDLL(None, use_errno=True)
+libc.timer_create.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+def take():
+    t = ctypes.c_void_p()
+    if libc.timer_create(1, None, ctypes.byref(t)) < 0:
+        raise OSError(ctypes.get_errno(), "timer_create")
+sys.exit(meets(take))""", {AGAIN, NOMEM}),
+    "signals": ("""
+signal.pthread_sigmask(signal.SIG_BLOCK, [40])
+libc = ctypes.CDLL(None, use_errno=True)
+def take():
+    if libc.sigqueue(os.getpid(), 40, None) < 0:
+        raise OSError(ctypes.get_errno(), "sigqueue")
+sys.exit(meets(take))""", {AGAIN, NOMEM}),
+    "directories in directories": ("""
+os.mkdir("/tmp/d")
+os.chdir("/tmp/d")
+def take():
+    os.mkdir("x" * 200)
+    os.chdir("x" * 200)
+status = meets(take)
+os.chdir("/")
+subprocess.run(["rm", "-rf", "/tmp/d"])
+sys.exit(status)""", {NOSPC, NOMEM, 36}),
+    "terminals": ("""
+resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
+def take():
+    m, s = os.openpty()
+    os.set_blocking(m, False)
+    try:
+        while True:
+            os.write(m, b"x%c" % 10 * 500)
+    except BlockingIOError:
+        pass
+sys.exit(meets(take))""", {MFILE, NFILE, NOSPC, NOMEM}),
+    "sockets that wait to be accepted": ("""
+resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
+def take():
+    l = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    c = []
+    for _ in range(1000):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(l.getsockname())
+        c.append(s)
+    for s in c:
+        try:
+            s.send(bytes(60000))
+        except OSError:
+            pass
+    for s in c:
+        s.close()
+    return l
+sys.exit(meets(take))""", {MFILE, NFILE, NOBUFS, NOMEM, KILLED}),
+    "groups of users": ("""
+os.setpgid(0, 0)
+def take():
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([i * 7 for i in range(60000)])
+        except OSError as e:
+            os._exit(e.errno)
+        time.sleep(1000)
+    time.sleep(0.02)
+    ended, status = os.waitpid(-1, os.WNOHANG)
+    if ended:
+        raise OSError(os.waitstatus_to_exitcode(status) if status & 127 == 0 else 12, "child")
+status = meets(take)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.kill(0, signal.SIGTERM)
+sys.exit(status)""", {NOMEM, AGAIN, 1, 22, KILLED}),
     "an address space limit": ("""
 resource.setrlimit(resource.RLIMIT_AS, (40 << 20, 40 << 20))
 def take():

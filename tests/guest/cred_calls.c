@@ -192,6 +192,24 @@ static void group_rules(void)
 	CHECK_ERR(syscall(SYS_setgid, 99), EPERM);
 }
 
+/* As many as there may be, in no order. */
+static void many_groups(void)
+{
+	static gid_t list[65536], back[65536];
+
+	for (unsigned i = 0; i < 65536; i++)
+		list[i] = i * 40503u % 65536; /* each number once */
+	for (unsigned n = 255; n <= 65536; n = n * 2 + 1) {
+		CHECK(syscall(SYS_setgroups, n, list) == 0);
+		CHECK_EQ(getgroups(65536, back), n);
+		for (unsigned i = 1; i < n; i++)
+			CHECK(back[i - 1] < back[i]);
+	}
+	CHECK(syscall(SYS_setgroups, 65536, list) == 0);
+	CHECK_EQ(getgroups(65536, back), 65536);
+	CHECK(back[0] == 0 && back[65535] == 65535);
+}
+
 static void supplementary(void)
 {
 	gid_t list[3] = { 30, 10, 20 }, back[8];
@@ -202,6 +220,7 @@ static void supplementary(void)
 	CHECK_EQ(getgroups(8, back), 3);
 	CHECK(back[0] == 10 && back[1] == 20 && back[2] == 30);
 	CHECK_ERR(getgroups(2, back), EINVAL);
+	many_groups();
 	CHECK(syscall(SYS_setgroups, 0, NULL) == 0);
 	CHECK_EQ(getgroups(0, NULL), 0);
 }
