@@ -19,7 +19,14 @@
 #define ABI_MAP_HUGE_2MB (21u << 26)
 #define ABI_MAP_HUGE_1GB (30u << 26)
 #define ABI_TASK_SIZE 0x7ffffffff000ul /* where Linux's user addresses end */
-#define ABI_MAP_TYPE 0x0f              /* MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE, ... */
+#define ABI_MAP_TYPE 0x0fu             /* MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE, ... */
+
+/* Flags that a MAP_SHARED_VALIDATE does not refuse: those of old. */
+#define ABI_MAP_KNOWN                                                                           \
+	((unsigned)(MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE |     \
+		    MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | \
+		    MAP_STACK | MAP_HUGETLB) |                                                  \
+	 ABI_MAP_TYPE | ABI_MAP_ABOVE4G | ABI_MAP_HUGE_2MB | ABI_MAP_HUGE_1GB)
 
 #ifndef PROT_GROWSDOWN
 #define PROT_GROWSDOWN 0x01000000

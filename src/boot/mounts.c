@@ -145,7 +145,7 @@ static int mount_dev(struct build *b)
 {
 	struct super *sb;
 	struct path at;
-	int r = mount_tmpfs(b, "/dev", 0755, MS_NOSUID | MS_NOEXEC);
+	int r = mount_tmpfs(b, "/dev", 0755, MS_NOSUID);
 
 	if (r == 0)
 		r = vfs_lookup(&b->ctx, NULL, "/dev", LOOKUP_FOLLOW, &at);

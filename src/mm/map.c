@@ -14,13 +14,7 @@
 
 #include "abi/mman.h"
 
-#define MAP_TYPE_MASK 0x0fu
 #define SMALL_SIZE ((uint64_t)1 << 20)
-/* Flags that a MAP_SHARED_VALIDATE does not refuse: those of old. */
-#define MAP_KNOWN                                                                                \
-	(MAP_TYPE_MASK | MAP_FIXED | MAP_ANONYMOUS | MAP_32BIT | MAP_GROWSDOWN | MAP_DENYWRITE | \
-	 MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
-	 MAP_HUGETLB | ABI_MAP_ABOVE4G | ABI_MAP_HUGE_2MB | ABI_MAP_HUGE_1GB)
 
 static bool is_fixed(const struct mm_map_args *args)
 {
@@ -29,7 +23,7 @@ static bool is_fixed(const struct mm_map_args *args)
 
 static bool is_shared(const struct mm_map_args *args)
 {
-	unsigned type = args->flags & MAP_TYPE_MASK;
+	unsigned type = args->flags & ABI_MAP_TYPE;
 
 	return type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
 }
@@ -65,12 +59,12 @@ static int check_file(const struct mm_map_args *args, uint64_t size)
 {
 	if (args->offset > (uint64_t)INT64_MAX - size)
 		return -EOVERFLOW;
-	switch (args->flags & MAP_TYPE_MASK) {
+	switch (args->flags & ABI_MAP_TYPE) {
 	case MAP_PRIVATE:
 	case MAP_SHARED:
 		break;
 	case MAP_SHARED_VALIDATE:
-		if (args->flags & ~(unsigned)MAP_KNOWN)
+		if (args->flags & ~ABI_MAP_KNOWN)
 			return -EOPNOTSUPP;
 		break;
 	default:
@@ -85,7 +79,7 @@ static int check_file(const struct mm_map_args *args, uint64_t size)
 
 static int check_anonymous(const struct mm_map_args *args)
 {
-	switch (args->flags & MAP_TYPE_MASK) {
+	switch (args->flags & ABI_MAP_TYPE) {
 	case MAP_PRIVATE:
 		return 0;
 	case MAP_SHARED:
@@ -150,13 +144,15 @@ static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva
 			 (grows_down(args) ? VMA_GROWSDOWN : 0);
 	bool is_data = vma_is_data(args->prot, flags);
 	bool is_private = !is_shared(args) && (args->prot & MAP_W);
+	/* An object in memory is counted as a whole, whoever may write to it. */
+	bool is_reserved = is_private || (is_shared(args) && !args->mappable);
 	uint64_t more = size - (is_fixed(args) ? mapped_bytes(mm, addr, addr + size) : 0);
 	struct memfile *mf = mm->env.memfile;
 
 	if (mm->vmas.count >= VMA_COUNT_MAX || mm->pmas.count >= PMA_COUNT_MAX)
 		return -ENOMEM;
 	/* Overcommit, as Linux guesses by default: not more than there is at once. */
-	if (is_private && !(args->flags & MAP_NORESERVE) && size > memfile_limit(mf))
+	if (is_reserved && !(args->flags & MAP_NORESERVE) && size > memfile_limit(mf))
 		return -ENOMEM;
 	if (args->is_kernel)
 		return 0;
@@ -172,7 +168,7 @@ static int check_limits(const struct mm *mm, const struct mm_map_args *args, gva
 static unsigned vma_flags(const struct mm_map_args *args)
 {
 	/* What may be dropped at any time (it never is) survives no fork. */
-	bool droppable = (args->flags & MAP_TYPE_MASK) == MAP_DROPPABLE;
+	bool droppable = (args->flags & ABI_MAP_TYPE) == MAP_DROPPABLE;
 
 	return (is_shared(args) ? VMA_SHARED : 0) | (grows_down(args) ? VMA_GROWSDOWN : 0) |
 	       (args->flags & MAP_NORESERVE ? VMA_NORESERVE : 0) |
@@ -216,7 +212,7 @@ static int make_vma(struct mm *mm, const struct mm_map_args *args, gva_t addr, u
 	v->node.end = addr + size;
 	v->name = args->name;
 	v->prot = args->prot & (MAP_R | MAP_W | MAP_X);
-	v->max_prot = args->mappable ? args->max_prot : MAP_R | MAP_W | MAP_X;
+	v->max_prot = args->max_prot;
 	v->flags = vma_flags(args);
 	v->lock = args->flags & MAP_LOCKED ? MLOCK_MODE_EAGER : mm->lock_future;
 	err = attach_mappable(mm, v, args);

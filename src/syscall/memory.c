@@ -13,6 +13,12 @@
 
 /* ---- mmap ---- */
 
+static bool is_noexec(const struct file *f)
+{
+	return (f->inode->sb->flags & SUPER_NOEXEC) ||
+	       (f->path.mount && (mount_flags(f->path.mount) & MS_NOEXEC));
+}
+
 /* What may be mapped of a file that is open like this; -EACCES, -EPERM. */
 static int file_protections(struct file *f, struct mm_map_args *m)
 {
@@ -25,11 +31,26 @@ static int file_protections(struct file *f, struct mm_map_args *m)
 	m->max_prot = PROT_READ | PROT_WRITE | PROT_EXEC;
 	if (shared && !file_may_write(f))
 		m->max_prot &= ~PROT_WRITE;
-	if (f->path.mount && (mount_flags(f->path.mount) & MS_NOEXEC)) {
+	if (is_noexec(f)) {
 		if (m->prot & PROT_EXEC)
 			return -EPERM;
 		m->max_prot &= ~PROT_EXEC;
 	}
+	return 0;
+}
+
+/* Anonymous memory knows no MAP_SHARED_VALIDATE, a file does not grow down. */
+static int zero_device(struct mm_map_args *m)
+{
+	m->mappable = NULL;
+	if (m->flags & MAP_GROWSDOWN)
+		return -EINVAL;
+	if ((m->flags & ABI_MAP_TYPE) == MAP_SHARED_VALIDATE) {
+		if (m->flags & ~ABI_MAP_KNOWN)
+			return -EOPNOTSUPP;
+		m->flags = (m->flags & ~ABI_MAP_TYPE) | MAP_SHARED;
+	}
+	m->flags |= MAP_ANONYMOUS;
 	return 0;
 }
 
@@ -43,11 +64,7 @@ static int file_mappable(struct file *f, struct mm_map_args *m)
 	m->mappable = f->ops->mappable ? f->ops->mappable(f) : NULL;
 	if (!m->mappable)
 		return -ENODEV;
-	if (m->mappable == &vfs_mappable_anon) {
-		m->mappable = NULL;
-		m->flags |= MAP_ANONYMOUS;
-	}
-	return 0;
+	return m->mappable == &vfs_mappable_anon ? zero_device(m) : 0;
 }
 
 static int map_file(struct task *t, struct mm_map_args *m, int fd, gva_t *out)

@@ -105,6 +105,7 @@ static int kind_init(struct anon_kind *k)
 	if (k->mount)
 		return 0;
 	super_init(&k->sb, &anon_super_ops, k->type);
+	k->sb.flags |= SUPER_NOEXEC;
 	inode = anon_inode_create(&k->sb, 0600, &root);
 	if (!inode)
 		return -ENOMEM;

@@ -171,8 +171,8 @@ struct super_ops {
 
 #define SUPER_NO_NEGATIVE 1u /* do not cache that a name is missing */
 #define SUPER_NO_DCACHE 2u   /* look every name up anew (procfs pids) */
-#define SUPER_NOEXEC_DEV 4u
-#define SUPER_OPENS_ALL 8u /* inode_ops.open opens devices and fifos too */
+#define SUPER_NOEXEC 4u      /* no file is a program, or mapped as one */
+#define SUPER_OPENS_ALL 8u   /* inode_ops.open opens devices and fifos too */
 
 /* Set up by super_init(). An inode that is held when the last mount goes (by
  * a vma, say) outlives super_ops.destroy: the file system keeps its super until
