@@ -102,6 +102,8 @@ NORETURN void sandbox_main(const struct launch *l);
 /* devpts: the instance at /dev/pts, borrowed. */
 int mounts_build(struct kernel *k, const struct launch *l, struct path *root, struct super **devpts)
 	MUST_CHECK;
+/* What mount(2) knows (mount_types.c). */
+void mounts_register_types(void);
 /* Writes back what waits in page caches: before the end. */
 void mounts_sync(void);
 

@@ -212,6 +212,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	memfile_watch(k->memfile, memory_is_short, k);
 	k->mm_env = (struct mm_env){ .platform = k->platform, .memfile = k->memfile, .aslr = true };
 	k->boot_ns = host_clock_ns(CLOCK_BOOTTIME);
+	mounts_register_types();
 	snprintf(k->hostname, sizeof(k->hostname), "%s", cfg->hostname ? cfg->hostname : "nacre");
 	snprintf(k->domainname, sizeof(k->domainname), "(none)");
 	k->stats = &kernel_stats;

@@ -10,6 +10,8 @@
 
 static char state_letter(const struct subject *s)
 {
+	if (s->group->pid == 1 && !s->task) /* the kernel itself */
+		return 'S';
 	if (s->group->is_zombie || !s->task)
 		return 'Z';
 	switch (atomic_load(&s->task->state)) {
@@ -147,7 +149,7 @@ static void show_stat(const struct subject *s, struct text *t)
 	tty_of_group(g, &tty, &tpgid);
 	if (s->task)
 		signal_view(s->task, &sv);
-	start = s->task ? s->task->start_ns / 10000000 : 0;
+	start = (s->task ? s->task->start_ns : s->k->boot_ns) / 10000000;
 	text_add(
 		t,
 		"%d (%.15s) %c %d %d %d %d %d 4194304 %lu 0 %lu 0 %llu %llu %llu %llu %d %d %u 0 %llu %llu "

@@ -19,11 +19,6 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static uint64_t uptime_ns(const struct subject *s)
-{
-	return clock_ns(CLOCK_BOOTTIME) - s->k->boot_ns;
-}
-
 static void show_meminfo(const struct subject *s, struct text *t)
 {
 	struct memfile_stats ms;
@@ -82,9 +77,10 @@ static void show_meminfo(const struct subject *s, struct text *t)
 	}
 }
 
-static void show_uptime(const struct subject *s, struct text *t)
+/* The guest's clocks are the host's, so that is how long the machine is up. */
+static void show_uptime(const struct subject *s UNUSED, struct text *t)
 {
-	uint64_t up = uptime_ns(s) / 10000000;
+	uint64_t up = clock_ns(CLOCK_BOOTTIME) / 10000000;
 
 	text_add(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)up / 100,
 		 (unsigned long long)up % 100, (unsigned long long)up / 100,
@@ -128,8 +124,8 @@ static void show_cpuinfo(const struct subject *s, struct text *t)
 
 static void show_stat(const struct subject *s, struct text *t)
 {
-	uint64_t ticks = uptime_ns(s) / 10000000;
-	struct timespec now;
+	uint64_t up = clock_ns(CLOCK_BOOTTIME), ticks = up / 10000000;
+	uint64_t booted = clock_ns(CLOCK_REALTIME) - up;
 	unsigned nproc = 0;
 	struct thread_group *g;
 
@@ -140,11 +136,10 @@ static void show_stat(const struct subject *s, struct text *t)
 	text_add(t, "cpu  0 0 0 %llu 0 0 0 0 0 0\n", (unsigned long long)(ticks * s->k->ncpus));
 	for (unsigned i = 0; i < s->k->ncpus; i++)
 		text_add(t, "cpu%u 0 0 0 %llu 0 0 0 0 0 0\n", i, (unsigned long long)ticks);
-	clock_gettime(CLOCK_REALTIME, &now);
 	text_add(
 		t,
-		"intr 0\nctxt 0\nbtime %lld\nprocesses %u\nprocs_running 1\nprocs_blocked 0\nsoftirq 0\n",
-		(long long)now.tv_sec - (long long)(uptime_ns(s) / 1000000000), nproc);
+		"intr 0\nctxt 0\nbtime %llu\nprocesses %u\nprocs_running 1\nprocs_blocked 0\nsoftirq 0\n",
+		(unsigned long long)(booted / 1000000000), nproc);
 }
 
 static void show_filesystems(const struct subject *s UNUSED, struct text *t)

@@ -78,7 +78,7 @@ static long mount_new(struct task *t, const struct path *at, const struct mount_
 	char name[TYPE_NAME_MAX];
 	const struct mount_type *type;
 	struct super *sb;
-	ssize_t n = mm_copy_in_str(t->mm, name, ma->type, sizeof(name));
+	ssize_t n = ma->type ? mm_copy_in_str(t->mm, name, ma->type, sizeof(name)) : -EINVAL;
 	int r;
 
 	if (n < 0)

@@ -66,7 +66,7 @@ SYSCALL(sysinfo)
 
 	memfile_get_stats(k->memfile, &st);
 	si = (struct abi_sysinfo){
-		.uptime = (int64_t)((now - MIN(k->boot_ns, now)) / ABI_NSEC_PER_SEC),
+		.uptime = (int64_t)((now + ABI_NSEC_PER_SEC - 1) / ABI_NSEC_PER_SEC),
 		.totalram = k->memory_limit,
 		.freeram = k->memory_limit - MIN(st.used, k->memory_limit),
 		.procs = (uint16_t)MIN(atomic_load(&k->ntasks), (unsigned)UINT16_MAX),

@@ -66,7 +66,7 @@ int task_create(struct kernel *k, struct thread_group *g, struct task **out)
 	t->mem.space = t;
 	t->timer_slack_ns = 50000;
 	t->cpu_affinity = k->ncpus >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << k->ncpus) - 1;
-	(void)task_clock_ns(NULL, CLOCK_MONOTONIC, &t->start_ns);
+	(void)task_clock_ns(NULL, CLOCK_BOOTTIME, &t->start_ns);
 	*out = t;
 	return 0;
 }

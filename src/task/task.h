@@ -171,7 +171,7 @@ struct task {
 	struct vfork *vfork;     /* [o] the parent to release at exec, exit; others: if any */
 	bool no_new_privs;       /* [o] */
 	int pdeath_signal;       /* [P] */
-	uint64_t start_ns;       /* [I] CLOCK_MONOTONIC */
+	uint64_t start_ns;       /* [I] CLOCK_BOOTTIME */
 	uint64_t timer_slack_ns; /* [o] */
 	atomic_ulong utime_ns, stime_ns; /* of earlier contexts; see task_times() */
 	atomic_ulong nvcsw, nivcsw, minflt, majflt;

@@ -1,0 +1,98 @@
+/* mount(2) of new file systems: tmpfs with its options, proc, sysfs, devpts; busy mounts,
+ * wrong types and options. Natively in a mount namespace of its own. */
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+
+#include "check.h"
+#include "tmpdir.h"
+
+#define TMPFS 0x01021994
+#define PROC 0x9fa0
+#define SYSFS 0x62656572
+#define DEVPTS 0x1cd1
+
+static bool may_mount(void)
+{
+	char comm[32] = "";
+	FILE *f = fopen("/proc/1/comm", "r");
+	bool ours;
+
+	CHECK(f && fgets(comm, sizeof(comm), f));
+	fclose(f);
+	ours = strcmp(comm, "nacre\n") == 0;
+	if (geteuid() != 0)
+		return false;
+	/* nacre has one mount namespace, which ends with the sandbox. */
+	return ours || (unshare(CLONE_NEWNS) == 0 &&
+			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+}
+
+static void check_type(const char *type, long magic)
+{
+	struct statfs st;
+
+	CHECK(mount("none", "m", type, 0, NULL) == 0);
+	CHECK(statfs("m", &st) == 0);
+	CHECK(st.f_type == magic);
+	CHECK(umount("m") == 0);
+}
+
+static void check_tmpfs(void)
+{
+	static char page[4096];
+	struct statfs sf;
+	struct stat st;
+	unsigned n = 0;
+	int fd;
+
+	CHECK(mount("none", "m", "tmpfs", MS_NOSUID, "size=64k,mode=0750,uid=7,gid=8") == 0);
+	CHECK(stat("m", &st) == 0);
+	CHECK((st.st_mode & 07777) == 0750 && st.st_uid == 7 && st.st_gid == 8);
+	CHECK(statfs("m", &sf) == 0);
+	CHECK(sf.f_blocks * (unsigned long)sf.f_bsize == 65536);
+	CHECK((fd = open("m/f", O_RDWR | O_CREAT, 0600)) >= 0);
+	while (write(fd, page, sizeof(page)) == (ssize_t)sizeof(page))
+		n++;
+	CHECK(errno == ENOSPC && n == 16);
+	CHECK_ERR(umount("m"), EBUSY);
+	CHECK(close(fd) == 0 && umount("m") == 0);
+	CHECK_ERR(access("m/f", F_OK), ENOENT);
+	CHECK_ERR(umount("m"), EINVAL);
+	/* Detached at once, gone with its last user. */
+	CHECK(mount("none", "m", "tmpfs", 0, "") == 0);
+	CHECK((fd = open("m/g", O_RDWR | O_CREAT, 0600)) >= 0);
+	CHECK(umount2("m", MNT_DETACH) == 0);
+	CHECK_ERR(access("m/g", F_OK), ENOENT);
+	CHECK(write(fd, "x", 1) == 1 && close(fd) == 0);
+}
+
+static void check_errors(void)
+{
+	static const char *const wrong[] = { "size=x", "size=1q",  "mode=9",
+					     "uid=-2", "nonsense", "size" };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK_ERR(mount("none", "m", "tmpfs", 0, wrong[i]), EINVAL);
+	CHECK_ERR(mount("none", "m", "nosuchfs", 0, NULL), ENODEV);
+	CHECK_ERR(mount("none", "nowhere", "tmpfs", 0, NULL), ENOENT);
+	CHECK_ERR(mount("none", "m", NULL, 0, NULL), EINVAL);
+	CHECK_ERR(mount("none", "m", (char *)1, 0, NULL), EFAULT);
+	CHECK_ERR(umount2("m", 0x100), EINVAL);
+}
+
+int main(void)
+{
+	if (!may_mount())
+		return 77;
+	tmpdir_enter();
+	CHECK(mkdir("m", 0700) == 0);
+	check_tmpfs();
+	check_type("tmpfs", TMPFS);
+	check_type("proc", PROC);
+	check_type("sysfs", SYSFS);
+	check_type("devpts", DEVPTS);
+	check_errors();
+	return 0;
+}
