@@ -48,7 +48,7 @@ struct boot_config {
 	uint32_t uid, gid;
 	const char *hostname;
 	uint64_t timeout_ns; /* 0: none */
-	uint64_t memory;     /* bytes; 0: the host's */
+	uint64_t memory;     /* bytes; 0: the cgroup's or the host's */
 	unsigned ncpus;      /* 0: the host's */
 	const char *strace;  /* NULL: off; "": everything */
 	const char *log_file;

@@ -41,6 +41,7 @@ struct launch {
 	/* The first program starts with the caller's, as after an execve of it. */
 	uint64_t ignored, blocked; /* bit N - 1: signal N */
 	int nice;
+	uint64_t memory; /* for guests, in bytes; 0: all that the host has */
 	char cwd[4096];
 	uint32_t uid, gid;
 	uint32_t groups[64];
@@ -51,6 +52,11 @@ struct launch {
 struct launch_status {
 	int32_t code;
 };
+
+/* ---- cgroup.c ---- */
+/* The memory that the cgroup allows which the file self (as /proc/self/cgroup) names,
+ * with cgroups mounted at mounts (as /sys/fs/cgroup); UINT64_MAX: no limit. */
+uint64_t cgroup_memory_limit(const char *self, const char *mounts);
 
 /* ---- walls.c ---- */
 

@@ -104,6 +104,15 @@ static void fill_identity(struct launch *l, const struct boot_config *cfg)
 		l->groups[l->ngroups++] = groups[i];
 }
 
+/* What our cgroup leaves, without what we and the stubs need ourselves. 0: the host's. */
+static uint64_t memory_of_cgroup(void)
+{
+	uint64_t limit = cgroup_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return limit < host ? limit - limit / 16 : 0;
+}
+
 static int prepare(struct launch *l, const struct boot_config *cfg)
 {
 	l->cfg = cfg;
@@ -123,6 +132,7 @@ static int prepare(struct launch *l, const struct boot_config *cfg)
 	else if (!getcwd(l->cwd, sizeof(l->cwd)))
 		strcpy(l->cwd, "/");
 	fill_identity(l, cfg);
+	l->memory = cfg->memory ? cfg->memory : memory_of_cgroup();
 	return 0;
 }
 

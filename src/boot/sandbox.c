@@ -205,7 +205,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	safecopy_init();
 	block_safecopy = safecopy;
 	block_safezero = safecopy_zero;
-	r = memfile_create(cfg->memory, &k->memfile);
+	r = memfile_create(l->memory, &k->memfile);
 	if (r < 0)
 		fail(l, "cannot make the memory file", r);
 	k->memory_limit = memfile_limit(k->memfile);

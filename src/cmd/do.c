@@ -35,7 +35,7 @@ static const char help_text[] =
 	"  --user UID[:GID]      who it is; outside too when root runs nacre\n"
 	"  --hostname NAME       (nacre)\n"
 	"  --timeout SECONDS     kill it after that time\n"
-	"  --memory SIZE         limit its memory (K, M, G)\n"
+	"  --memory SIZE         limit its memory (K, M, G); else the cgroup's limit\n"
 	"  --cpus N              how many cpus it sees\n"
 	"  --strace[=FILTER]     print its system calls: names or %file, %process, ...\n"
 	"  --log FILE            log there instead of standard error\n"

@@ -261,6 +261,30 @@ def kill(what, enter, victim):
         e2elib.kill_all()
 
 
+def with_a_memory_limit():
+    """As a container sees its cgroup: both versions, at the root of the mount."""
+    call("unshare", CLONE_NEWNS)
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    mount("none", "/sys/fs/cgroup", "tmpfs", 0)
+    os.mkdir("/sys/fs/cgroup/memory")
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with open("/sys/fs/cgroup/" + name, "w") as f:
+            f.write("%d\n" % (256 << 20))
+
+
+def memory_limit():
+    what = "the limit of a container"
+    why = why_not(with_a_memory_limit)
+    if why:
+        return checks.skip(what, why)
+    show = [nacre, "do", "--", "grep", "MemTotal", "/proc/meminfo"]
+    ended = run(show, preexec_fn=with_a_memory_limit)
+    checks.check(re.fullmatch("MemTotal: +245760 kB\n", ended.out), what, str(ended))
+    show[2:2] = ["--memory", "64M"]
+    ended = run(show, preexec_fn=with_a_memory_limit)
+    checks.check(re.fullmatch("MemTotal: +65536 kB\n", ended.out), "--memory, in spite of it", str(ended))
+
+
 def why_not(enter):
     """Why an environment cannot be made here; "": it can."""
     r, w = os.pipe()
@@ -291,4 +315,5 @@ for what, (enter, missing) in ENVIRONMENTS.items():
         checks.skip(what, "this host does not let us make it: " + why)
     else:
         try_environment(what, enter, missing)
+memory_limit()
 checks.end()
