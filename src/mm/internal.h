@@ -10,6 +10,7 @@
  *	fault.c    mm_fault(), stack growth
  *	usercopy.c, uio.c, atomic.c: copies
  *	pin.c      ranges that the kernel keeps
+ *	filepages.c remap_file_pages()
  *	the rest   one family of calls each
  *
  * Invariants (mm_check() runs them)

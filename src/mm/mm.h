@@ -90,6 +90,10 @@ int mm_unmap(struct mm *mm, gva_t addr, uint64_t size);
 int mm_protect(struct mm *mm, gva_t addr, uint64_t size, int prot);
 int mm_remap(struct mm *mm, gva_t old_addr, uint64_t old_size, uint64_t new_size, unsigned flags,
 	     gva_t new_addr, gva_t *out) MUST_CHECK;
+/* remap_file_pages(2): the shared mapping of [start, start + size) shows the file from that
+ * page on. */
+int mm_remap_file_pages(struct mm *mm, gva_t start, uint64_t size, int prot, uint64_t page,
+			unsigned flags);
 int mm_advise(struct mm *mm, gva_t addr, uint64_t size, int advice);
 int mm_sync(struct mm *mm, gva_t addr, uint64_t size, int flags);
 /* shmdt(2): unmaps what is left of the mapping that begins at addr, of a mappable of

@@ -228,6 +228,7 @@ SYSCALL(msync);
 SYSCALL(mincore);
 SYSCALL(mseal);
 SYSCALL(madvise);
+SYSCALL(remap_file_pages);
 SYSCALL(mlock);
 SYSCALL(mlock2);
 SYSCALL(munlock);

@@ -130,6 +130,12 @@ SYSCALL(brk)
 	return (long)mm_brk(t->mm, args->a[0]);
 }
 
+SYSCALL(remap_file_pages)
+{
+	return mm_remap_file_pages(t->mm, args->a[0], args->a[1], (int)args->a[2], args->a[3],
+				   (unsigned)args->a[4]);
+}
+
 SYSCALL(madvise)
 {
 	return mm_advise(t->mm, args->a[0], args->a[1], (int)args->a[2]);

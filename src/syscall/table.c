@@ -267,7 +267,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 	DONE(epoll_create, ARGS(INT)),
 	REFUSED(epoll_ctl_old, ENOSYS, "never in Linux", NO_ARGS),
 	REFUSED(epoll_wait_old, ENOSYS, "never in Linux", NO_ARGS),
-	REFUSED(remap_file_pages, ENOSYS, "deprecated: mmap does it", ARGS(PTR, SIZE, INT, SIZE, HEX)),
+	DONE(remap_file_pages, ARGS(PTR, SIZE, INT, SIZE, HEX)),
 	DONE(getdents64, ARGS(FD, DIRENTS, SIZE)),
 	DONE(set_tid_address, ARGS(PTR)),
 	DONE(restart_syscall, NO_ARGS),
