@@ -11,8 +11,6 @@
 
 #define WAIT_ANY_KIND ((int)(__WNOTHREAD | __WCLONE | __WALL))
 #define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | WAIT_ANY_KIND)
-#define WAITID_STATES (WEXITED | WSTOPPED | WCONTINUED)
-#define WAITID_OPTIONS (WNOHANG | WNOWAIT | WAITID_STATES | WAIT_ANY_KIND)
 
 static struct abi_timeval timeval_of(uint64_t ns)
 {
@@ -54,58 +52,6 @@ SYSCALL(wait4)
 	return r < 0 ? r : res.pid;
 }
 
-/* What waitid writes of siginfo_t: these fields and no others. */
-static int put_siginfo(struct task *t, gva_t user, const struct wait_result *res)
-{
-	int32_t head[3] = { res->pid ? SIGCHLD : 0, 0, res->code };
-	struct {
-		int32_t pid;
-		uint32_t uid;
-		int32_t status;
-	} tail = { res->pid, res->uid, res->child_status };
-	int r;
-
-	if (!user)
-		return 0;
-	r = syscall_copy_out(t, user, head, sizeof(head));
-	return r < 0 ? r
-		     : syscall_copy_out(t, user + offsetof(struct abi_siginfo, chld), &tail,
-					sizeof(tail));
-}
-
-/* The process behind a pidfd; a non-blocking one makes waitid so. */
-static int pid_of_pidfd(struct task *t, int fd, int32_t *pid, bool *nonblock)
-{
-	struct file *f = fd_get(t, fd);
-
-	if (!f)
-		return -EBADF;
-	*pid = pidfd_number(f);
-	*nonblock = atomic_load(&f->flags) & O_NONBLOCK;
-	file_put(f);
-	return MIN(*pid, 0);
-}
-
-static int waitid_target(struct task *t, int *which, int32_t *id, bool *nonblock)
-{
-	*nonblock = false;
-	switch (*which) {
-	case P_ALL:
-		return 0;
-	case P_PID:
-		return *id <= 0 ? -EINVAL : 0;
-	case P_PGID:
-		return *id < 0 ? -EINVAL : 0;
-	case P_PIDFD:
-		if (*id < 0)
-			return -EINVAL;
-		*which = P_PID;
-		return pid_of_pidfd(t, *id, id, nonblock);
-	default:
-		return -EINVAL;
-	}
-}
-
 SYSCALL(waitid)
 {
 	int which = (int)args->a[0], options = (int)args->a[3], r;
@@ -113,9 +59,7 @@ SYSCALL(waitid)
 	struct wait_result res = { 0 };
 	bool nonblock;
 
-	if ((options & ~WAITID_OPTIONS) || !(options & WAITID_STATES))
-		return -EINVAL;
-	r = waitid_target(t, &which, &id, &nonblock);
+	r = task_waitid_target(t, options, &which, &id, &nonblock);
 	if (r < 0)
 		return r;
 	r = task_wait(t, which, id, options | (nonblock ? WNOHANG : 0), &res);
@@ -125,5 +69,5 @@ SYSCALL(waitid)
 		return -EAGAIN;
 	if (r > 0 && put_rusage(t, args->a[4], &res) < 0)
 		return -EFAULT;
-	return put_siginfo(t, args->a[2], &res);
+	return task_waitid_put(t, args->a[2], &res);
 }

@@ -110,7 +110,13 @@ void wake_batch_flush(struct wake_batch *b)
 
 void futex_take_out(struct futex_waiter *w, struct wake_batch *b)
 {
-	wake_batch_add(b, w->task);
+	struct futex_async *fa = w->async;
+
+	/* Who is told leaves the queue, which waits for the bucket's lock, or for (C). */
+	if (fa)
+		fa->woken(fa);
+	else
+		wake_batch_add(b, w->task);
 	list_del(&w->link);
 	atomic_store_explicit(&w->woken, true, memory_order_release); /* (C) */
 }
@@ -152,6 +158,17 @@ static int wake_key(const struct futex_key *key, uint32_t bitset, int max)
 		n += r;
 	} while (full && n < max);
 	return n;
+}
+
+int futex_wake_exactly(struct task *t, gva_t addr, bool is_private, uint32_t bitset, int count)
+{
+	struct futex_key key;
+	int r;
+
+	if (!bitset)
+		return -EINVAL;
+	r = futex_get_key(t, addr, is_private, &key);
+	return r < 0 || count <= 0 ? r : wake_key(&key, bitset, count);
 }
 
 static long futex_wake(struct task *t, const struct futex_request *req, uint32_t bitset)
@@ -350,6 +367,42 @@ long futex_waitv_call(struct task *t, const struct futex_waitv_entry *v, unsigne
 		r = waitv_queued(t, v, w, count, deadline_ns);
 	free(w);
 	return r;
+}
+
+/* ---- waiting without a thread (io_uring) ---- */
+
+int futex_async_wait(struct task *t, const struct futex_waitv_entry *v, unsigned count,
+		     uint32_t bitset, struct futex_async *fa)
+{
+	struct futex_waiter *w = calloc(count, sizeof(*w));
+	int r = w ? 0 : -ENOMEM, woken;
+
+	fa->waiters = w;
+	fa->count = 0;
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		futex_waiter_setup(&w[i], t, bitset);
+		w[i].async = fa;
+		r = futex_get_key(t, v[i].addr, v[i].is_private, &w[i].key);
+	}
+	while (r == 0 && fa->count < count) {
+		r = futex_queue_if_equal(t, &w[fa->count], v[fa->count].addr, v[fa->count].val);
+		fa->count += r == 0;
+	}
+	if (r == 0)
+		return 0;
+	/* One that is queued may have been woken meanwhile: then that counts. */
+	woken = futex_async_leave(fa);
+	return woken >= 0 ? woken + 1 : r;
+}
+
+int futex_async_leave(struct futex_async *fa)
+{
+	int woken = fa->waiters ? waitv_leave(fa->waiters, fa->count) : -1;
+
+	free(fa->waiters);
+	fa->waiters = NULL;
+	fa->count = 0;
+	return woken;
 }
 
 /* ---- requeue ---- */

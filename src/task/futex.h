@@ -24,6 +24,7 @@ struct futex_waiter {
 	const struct futex_key *requeue_pi; /* [I] where to, and nowhere else; or NULL */
 	gva_t pi_addr;                      /* [I] the word, in the waiter's memory */
 	uint32_t pi_owner;                  /* [bucket] tid that it waits for */
+	struct futex_async *async;          /* who is told in place of the task, or NULL */
 };
 
 /* Tasks to wake when no lock is held. */

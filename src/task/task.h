@@ -405,6 +405,12 @@ struct wait_result {
  * none), -ECHILD, -ERESTARTSYS. */
 int task_wait(struct task *t, int which, int32_t id, int options, struct wait_result *res);
 
+/* waitid(2): options and which are checked, a pidfd becomes the process. -EINVAL, -EBADF. */
+int task_waitid_target(struct task *t, int options, int *which, int32_t *id, bool *nonblock)
+	MUST_CHECK;
+/* Writes the fields of siginfo_t that waitid does. user 0: nothing. */
+int task_waitid_put(struct task *t, gva_t user, const struct wait_result *res) MUST_CHECK;
+
 /* ---- signals ---- */
 #define SEND_GROUP 1u /* process-directed */
 #define SEND_FORCE 2u /* a fault: cannot be ignored or blocked */
@@ -569,6 +575,21 @@ struct futex_waitv_entry {
 	bool is_private;
 };
 #define FUTEX_WAITV_ENTRIES 128
+/* A wait that no thread sleeps in. woken is called when a waiter is taken out, inside
+ * the bucket's lock: it may only tell somebody, who then leaves. */
+struct futex_async {
+	void (*woken)(struct futex_async *fa);
+	struct futex_waiter *waiters;
+	unsigned count;
+};
+/* Compares and queues all: 0; n > 0: number n - 1 was woken already, and none is queued
+ * any more, as with an error (-EAGAIN, -EFAULT, -EINVAL, -ENOMEM). */
+int futex_async_wait(struct task *t, const struct futex_waitv_entry *v, unsigned count,
+		     uint32_t bitset, struct futex_async *fa) MUST_CHECK;
+/* Leaves all queues: which one was woken, or -1. Harmless when there are none. */
+int futex_async_leave(struct futex_async *fa);
+/* FUTEX_WAKE_BITSET; none for a count of 0. */
+int futex_wake_exactly(struct task *t, gva_t addr, bool is_private, uint32_t bitset, int count);
 long futex_waitv_call(struct task *t, const struct futex_waitv_entry *v, unsigned count,
 		      uint64_t deadline_ns);
 

@@ -7,6 +7,9 @@
  * it was added before the look; whoever makes a report wakes it under
  * pids.lock.
  */
+#include <fcntl.h>
+
+#include "abi/signal.h"
 #include "abi/wait.h"
 #include "task/internal.h"
 
@@ -157,4 +160,63 @@ int task_wait(struct task *t, int which, int32_t id, int options, struct wait_re
 	}
 	waitq_remove(&g->child_waitq, &e);
 	return r;
+}
+
+/* ---- waitid(2) ---- */
+
+#define WAITID_STATES (WEXITED | WSTOPPED | WCONTINUED)
+#define WAITID_OPTIONS (WNOHANG | WNOWAIT | WAITID_STATES | (int)(__WNOTHREAD | __WCLONE | __WALL))
+
+/* What waitid writes of siginfo_t: these fields and no others. */
+int task_waitid_put(struct task *t, gva_t user, const struct wait_result *res)
+{
+	int32_t head[3] = { res->pid ? SIGCHLD : 0, 0, res->code };
+	struct {
+		int32_t pid;
+		uint32_t uid;
+		int32_t status;
+	} tail = { res->pid, res->uid, res->child_status };
+	int r;
+
+	if (!user)
+		return 0;
+	r = mm_copy_out(t->mm, user, head, sizeof(head));
+	return r < 0 ? r
+		     : mm_copy_out(t->mm, user + offsetof(struct abi_siginfo, chld), &tail,
+				   sizeof(tail));
+}
+
+/* The process behind a pidfd; a non-blocking one makes waitid so. */
+static int pid_of_pidfd(struct task *t, int fd, int32_t *pid, bool *nonblock)
+{
+	struct file *f = fd_get(t, fd);
+
+	if (!f)
+		return -EBADF;
+	*pid = pidfd_number(f);
+	*nonblock = atomic_load(&f->flags) & O_NONBLOCK;
+	file_put(f);
+	return MIN(*pid, 0);
+}
+
+int task_waitid_target(struct task *t, int options, int *which, int32_t *id, bool *nonblock)
+{
+	if ((options & ~WAITID_OPTIONS) || !(options & WAITID_STATES))
+		return -EINVAL;
+	*nonblock = false;
+	switch (*which) {
+	case P_ALL:
+		return 0;
+	case P_PID:
+		return *id <= 0 ? -EINVAL : 0;
+	case P_PGID:
+		return *id < 0 ? -EINVAL : 0;
+	case P_PIDFD:
+		if (*id < 0)
+			return -EINVAL;
+		*which = P_PID;
+		return pid_of_pidfd(t, *id, id, nonblock);
+	default:
+		return -EINVAL;
+	}
 }

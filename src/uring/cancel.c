@@ -137,7 +137,14 @@ static bool matches(const struct req *req, const struct cancel_key *k)
 
 /* ---- ending one ---- */
 
-/* 0: it ends with -ECANCELED; -EALREADY: it runs; -ENOENT: it ends by itself now.
+/* Linux gives the number of those that were cancelled, which is one. */
+static bool tells_number(const struct req *req)
+{
+	return req->opcode == IORING_OP_FUTEX_WAIT || req->opcode == IORING_OP_FUTEX_WAITV ||
+	       req->opcode == IORING_OP_WAITID;
+}
+
+/* 0 or 1: it ends with -ECANCELED; -EALREADY: it runs; -ENOENT: it ends by itself now.
  * What is to be completed here is put on *ended. */
 static int end_locked(struct req *req, struct req ***ended)
 {
@@ -145,7 +152,7 @@ static int end_locked(struct req *req, struct req ***ended)
 	switch ((enum req_wait)req->wait) {
 	case WAIT_POLL:
 		poll_cancel_locked(req);
-		return 0;
+		return tells_number(req);
 	case WAIT_TIMER:
 		if (!timeout_take_locked(req))
 			return -EALREADY;

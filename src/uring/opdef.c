@@ -83,6 +83,11 @@ const struct op_def op_defs[IORING_OP_LAST] = {
 	ROW(ACCEPT, accept, .needs_file = 1, .poll_in = 1, .poll_exclusive = 1, .has_ioprio = 1, .unbound_nonreg = 1, .may_punt = 1),
 	ROW(SHUTDOWN, shutdown, .needs_file = 1, .may_punt = 1),
 	ROW(URING_CMD, uring_cmd, .needs_file = 1, .iopoll = 1, .may_punt = 1),
+	/* op_wait.c */
+	ROW(WAITID, waitid),
+	ROW(FUTEX_WAIT, futex_wait, .cleanup = futex_wait_cleanup),
+	ROW_OF(FUTEX_WAITV, futex_waitv, futex_waitv, futex_wait, .cleanup = futex_wait_cleanup),
+	ROW(FUTEX_WAKE, futex_wake),
 	/* op_poll.c, op_timeout.c, op_cancel.c */
 	ROW(POLL_ADD, poll_add, .needs_file = 1),
 	ROW(POLL_REMOVE, poll_remove),

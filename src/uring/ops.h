@@ -68,3 +68,9 @@ OP(connect);
 OP(accept);
 OP(shutdown);
 OP(uring_cmd);
+
+OP(waitid);
+OP(futex_wait);
+OP(futex_wake);
+int futex_waitv_prep(struct req *req, const struct io_uring_sqe *sqe);
+void futex_wait_cleanup(struct req *req);

@@ -40,7 +40,7 @@ enum req_flag {
 	REQ_NOWAIT = 1 << 10,        /* -EAGAIN is a result */
 	REQ_MULTISHOT = 1 << 11,     /* completes more than once */
 	REQ_HAS_LTIMEOUT = 1 << 12,  /* the next in the chain is its linked timeout */
-	REQ_INFLIGHT = 1 << 13,      /* its file is a ring */
+	REQ_INFLIGHT = 1 << 13,      /* ends with its task: its file is a ring, and the like */
 	REQ_BIG_CQE = 1 << 14,       /* big[] belongs to the completion */
 	REQ_BUF_CHOSEN = 1 << 15,    /* a provided buffer is looked at: see kbuf.h */
 	REQ_CANCELLED = 1 << 17,     /* a worker is to give up */
