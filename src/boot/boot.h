@@ -54,6 +54,8 @@ struct boot_config {
 	const char *log_file;
 	int log_level;
 	bool stats, stats_json;
+	bool no_uring;            /* io_uring is ENOSYS */
+	const char *no_uring_ops; /* operations that are refused, with commas; or NULL */
 	const char *platform;
 	bool quiet_walls; /* no line for missing walls */
 };

@@ -11,6 +11,7 @@
 #include "host/host.h"
 #include "host/proc.h"
 #include "syscall/stats.h"
+#include "uring/uring.h"
 #include "syscall/syscall.h"
 
 static struct kernel *reported;
@@ -85,6 +86,8 @@ static void emit_stats(struct kernel *k, struct out *o, bool json)
 		emit_row(o, json, i == 0, rows[i].name, rows[i].val);
 	for (int i = 0; i < MEMFILE_KINDS; i++)
 		emit_row(o, json, false, kinds[i], ms.allocated[i]);
+	for (int i = 0; i < URING_STATS; i++)
+		emit_row(o, json, false, uring_stat_names[i], atomic_load(&uring_stats[i]));
 }
 
 static void emit_syscalls(struct out *o, bool json)

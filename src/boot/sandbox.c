@@ -153,7 +153,7 @@ static int events_epoll(struct file *ep, void *out, int max, const struct vfs_ct
 	return epoll_wait_events(ep, out, max, 0, ctx);
 }
 
-static void uring_bring_up(void)
+static void uring_bring_up(const struct launch *l)
 {
 	static const struct uring_externals ext = {
 		.file_is_eventfd = file_is_eventfd,
@@ -164,6 +164,13 @@ static void uring_bring_up(void)
 	};
 
 	uring_init(&ext);
+	if (l->cfg->no_uring)
+		uring_disable();
+	if (l->cfg->no_uring_ops && uring_deny(l->cfg->no_uring_ops) < 0) {
+		say("--no-io-uring-op %s: one of these is no operation of io_uring",
+		    l->cfg->no_uring_ops);
+		end_with(l, BOOT_EXIT_FAILED);
+	}
 }
 
 /* What guests can have us allocate follows from the memory that they have, as in
@@ -234,7 +241,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	limit_kernel_memory(k);
 	epoll_init();
 	tty_register_devices();
-	uring_bring_up();
+	uring_bring_up(l);
 	ipc_init(k);
 	report_init(k);
 }

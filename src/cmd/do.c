@@ -41,6 +41,8 @@ static const char help_text[] =
 	"  --log FILE            log there instead of standard error\n"
 	"  --log-level LEVEL     error, warn (default), info, debug\n"
 	"  --stats[=json]        print counters at the end\n"
+	"  --no-io-uring         io_uring is not there (ENOSYS)\n"
+	"  --no-io-uring-op LIST these of its operations are not: send,connect,...\n"
 	"  --platform NAME       (systrap)\n"
 	"  --help\n";
 
@@ -301,6 +303,18 @@ static int flag_no_overlay(struct boot_config *cfg, const char *val UNUSED)
 	return 0;
 }
 
+static int flag_no_uring(struct boot_config *cfg, const char *val UNUSED)
+{
+	cfg->no_uring = true;
+	return 0;
+}
+
+static int flag_no_uring_op(struct boot_config *cfg, const char *val)
+{
+	cfg->no_uring_ops = val;
+	return 0;
+}
+
 static int flag_clear_env(struct boot_config *cfg, const char *val UNUSED)
 {
 	cfg->envp = calloc(1, sizeof(*cfg->envp));
@@ -352,6 +366,8 @@ static const struct flag {
 	{ "--log-level", VALUE_NEEDED, flag_log_level },
 	{ "--stats", VALUE_OPTIONAL, flag_stats },
 	{ "--platform", VALUE_NEEDED, flag_platform },
+	{ "--no-io-uring", VALUE_NONE, flag_no_uring },
+	{ "--no-io-uring-op", VALUE_NEEDED, flag_no_uring_op },
 	{ "--help", VALUE_NONE, flag_help },
 	{ "-h", VALUE_NONE, flag_help },
 };

@@ -26,9 +26,9 @@
 
 atomic_ulong uring_stats[URING_STATS];
 const char *const uring_stat_names[URING_STATS] = {
-	[URING_STAT_SQES] = "sqes",           [URING_STAT_CQES] = "cqes",
-	[URING_STAT_OVERFLOWS] = "overflows", [URING_STAT_PUNTS] = "worker punts",
-	[URING_STAT_POLLS] = "poll arms",
+	[URING_STAT_SQES] = "uring_entries",        [URING_STAT_CQES] = "uring_completions",
+	[URING_STAT_OVERFLOWS] = "uring_overflows", [URING_STAT_PUNTS] = "uring_worker_punts",
+	[URING_STAT_POLLS] = "uring_poll_arms",
 };
 
 static atomic_uint nbacklog_all;
@@ -354,7 +354,7 @@ static void again_after_link(struct req *req, struct issue *is)
 
 /* What is chained to those that are done goes on: as work, so that a long chain is no
  * recursion and the guest's own order of completions is kept. */
-static void go_on(struct list *ready)
+void complete_go_on(struct list *ready)
 {
 	while (!list_empty(ready)) {
 		struct req *req = list_first(ready, struct req, work_link);
@@ -412,7 +412,7 @@ void complete_ended(struct req *list)
 		drain_release_locked(r, &ready);
 	mutex_unlock(&r->lock);
 	complete_notify(r, false);
-	go_on(&ready);
+	complete_go_on(&ready);
 	free_all(list);
 }
 
@@ -434,6 +434,6 @@ void complete_flush(struct issue *is)
 		drain_release_locked(r, &ready);
 	mutex_unlock(&r->lock);
 	complete_notify(r, is->on_worker);
-	go_on(&ready);
+	complete_go_on(&ready);
 	free_all(list);
 }

@@ -44,20 +44,28 @@ void drain_release_locked(struct ring *r, struct list *ready)
 
 bool drain_defer(struct req *req)
 {
+	struct list ready = LIST_INIT(ready);
 	struct ring *r = req->ring;
 	bool waits;
 	unsigned n;
 
-	if (!atomic_load_explicit(&r->drain_active, memory_order_relaxed))
+	/* A completion may have ended the last drain just now, not this one. */
+	if (!atomic_load_explicit(&r->drain_active, memory_order_relaxed) &&
+	    !(req->flags & REQ_DRAIN))
 		return false;
 	mutex_lock(&r->lock);
 	n = chain_length(req);
 	waits = !list_empty(&r->deferred) || under_way_locked(r) != n;
 	if (waits) {
+		atomic_store(&r->drain_active, true);
 		r->ndeferred += n;
 		list_push_back(&r->deferred, &req->work_link);
+		/* The last that was under way may have completed just now, when this one
+		 * was counted and not yet deferred: nobody else would look again. */
+		drain_release_locked(r, &ready);
 	}
 	mutex_unlock(&r->lock);
+	complete_go_on(&ready);
 	return waits;
 }
 

@@ -276,6 +276,8 @@ void complete_free_backlog(struct ring *r);
 
 /* Posts and frees a list of requests of one ring, by link_done. NULL is allowed. */
 void complete_ended(struct req *list);
+/* Those that may be issued now, by work_link, become work. */
+void complete_go_on(struct list *ready);
 /* Frees a request that is on no list, was completed or never counted. */
 void req_free(struct req *req);
 void req_recycle(struct req *req);

@@ -155,7 +155,10 @@ static bool worker_wait(struct worker *w)
 	bool stays;
 
 	(void)task_clock_ns(NULL, CLOCK_MONOTONIC, &now);
-	if (!READ_ONCE(ut->pool_ends))
+	mutex_lock(&ut->pool_lock);
+	stays = !ut->pool_ends; /* if it does later, this worker is woken */
+	mutex_unlock(&ut->pool_lock);
+	if (stays)
 		(void)waiter_wait_woken(&w->task->waiter, now + IDLE_NS);
 	mutex_lock(&ut->pool_lock);
 	stays = atomic_load(&w->is_told) || (!ut->pool_ends && !list_empty(&q->queue));
