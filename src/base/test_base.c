@@ -142,13 +142,13 @@ static void a_pool_has_a_limit(void **state UNUSED)
 	/* Objects that there are already can be had. */
 	pool_set_limit(0);
 	while ((t = pool_alloc(&thing_pool))) {
-		memcpy(t, &first, sizeof(first));
+		memcpy((void *)t, &first, sizeof(struct thing *));
 		first = t;
 		count++;
 	}
 	while (first) {
 		t = first;
-		memcpy(&first, t, sizeof(first));
+		memcpy(&first, (const void *)t, sizeof(struct thing *));
 		pool_free(&thing_pool, t);
 	}
 	pool_set_limit(SIZE_MAX);
