@@ -7,7 +7,7 @@
 struct ipc_object {
 	struct refcount refs; /* the table's, and callers' */
 	struct mutex lock;
-	bool removed;             /* [o] */
+	atomic_bool removed;      /* changes under lock */
 	int id;                   /* [I] */
 	int32_t key;              /* [o] changes under the table's lock too */
 	uint32_t uid, gid, mode;  /* [o] */

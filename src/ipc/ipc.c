@@ -272,7 +272,7 @@ int ipc_remove(struct ipc_table *tab, struct task *t, int id)
 	if (r < 0)
 		goto out_put;
 	mutex_lock(&o->lock);
-	WRITE_ONCE(o->removed, true);
+	atomic_store(&o->removed, true);
 	tab->cut_locked(o);
 	mutex_unlock(&o->lock);
 	ipc_put(tab, o); /* the table's */

@@ -236,10 +236,16 @@ static void adj_free(struct sem_adj *adj)
 static void undo_purge_locked(struct sem_undo *u)
 {
 	list_for_each_safe(adj, tmp, &u->adjs, struct sem_adj, undo_link) {
-		if (READ_ONCE(adj->set->o.removed)) {
-			list_del(&adj->undo_link);
-			adj_free(adj);
-		}
+		struct ipc_object *o = &adj->set->o;
+
+		if (!atomic_load(&o->removed))
+			continue;
+		/* Whoever removes it may just be at its list. */
+		mutex_lock(&o->lock);
+		list_del(&adj->set_link);
+		mutex_unlock(&o->lock);
+		list_del(&adj->undo_link);
+		adj_free(adj);
 	}
 }
 

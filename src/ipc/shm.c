@@ -96,7 +96,7 @@ static void reap(struct shm_seg *s)
 	mutex_lock(&s->o.lock);
 	mine = !s->o.removed && is_done(s);
 	if (mine)
-		s->o.removed = true;
+		atomic_store(&s->o.removed, true);
 	mutex_unlock(&s->o.lock);
 	if (mine && ipc_take_out(&segs, &s->o))
 		ipc_put(&segs, &s->o);

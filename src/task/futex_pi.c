@@ -239,6 +239,7 @@ long futex_wait_requeue_pi(struct task *t, const struct futex_request *req)
 {
 	struct futex_waiter w;
 	struct futex_key target;
+	bool is_same;
 	int r;
 
 	if (req->addr == req->addr2)
@@ -251,11 +252,12 @@ long futex_wait_requeue_pi(struct task *t, const struct futex_request *req)
 		r = futex_get_key(t, req->addr, req->is_private, &w.key);
 	if (r < 0)
 		return r;
+	is_same = futex_key_equal(&w.key, &target);
 	waiter_prepare(&t->waiter);
 	r = futex_queue_if_equal(t, &w, req->addr, req->val);
 	if (r < 0)
 		return r;
-	if (futex_key_equal(&w.key, &target)) {
+	if (is_same) {
 		futex_unqueue(&w);
 		return -EINVAL;
 	}
