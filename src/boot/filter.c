@@ -23,6 +23,7 @@ static const char *const allowed[] = {
 /* Calls that a sanitizer's runtime makes beside ours. */
 #ifdef NACRE_SANITIZED
 static const char *const sanitizer_calls[] = {
+	"gettimeofday", "nanosleep",
 	"readlink",     "readlinkat",
 	"open",         "openat",
 	"stat",         "getrlimit",

@@ -129,7 +129,7 @@ struct systrap {
 	struct mutex slots_lock;
 	struct list spaces;                 /* [p] every stub, the zygote not */
 	struct list pool;                   /* [p] idle ones, by pool_link */
-	unsigned npool;                     /* [p] */
+	atomic_uint npool;                  /* changes under [p]; read as a hint */
 	struct space *zygote;               /* [I] */
 	uint64_t cpus[PLACED_CPUS / 64];    /* [I] where the host lets us run */
 	atomic_uint active;                 /* [a] pairs that run, here or there (handover.c) */
