@@ -37,6 +37,9 @@ static int goes_on(void)
 
 static void check_count(ssize_t n, size_t size)
 {
+	/* The end of a pipe that its feeder has left, or nothing in it. */
+	if (!goes_on() && (n == 0 || (n < 0 && errno == EAGAIN)))
+		return;
 	CHECK((n > 0 && n <= (ssize_t)size) || (n < 0 && errno == EFAULT));
 }
 
