@@ -161,15 +161,18 @@ static int chunk_map(const struct hostmap *hm, struct chunk *c, uint64_t offset,
 
 static int chunk_create_locked(struct hostmap *hm, uint64_t offset, struct chunk **out)
 {
-	unsigned shift = (unsigned)(hm->chunks.count / CHUNKS_OF_A_SIZE) * CHUNK_GROWTH_SHIFT;
+	unsigned step = (unsigned)(hm->chunks.count / CHUNKS_OF_A_SIZE) * CHUNK_GROWTH_SHIFT;
+	unsigned shift = MIN(step, CHUNK_SHIFT_MAX);
 	struct chunk *c = chunk_alloc();
 	int err;
 
 	if (!c)
 		return -ENOMEM;
-	err = chunk_map(hm, c, offset, CHUNK_MIN << MIN(shift, CHUNK_SHIFT_MAX));
-	if (err && shift) /* no such room, or past the largest offset */
-		err = chunk_map(hm, c, offset, CHUNK_MIN);
+	err = chunk_map(hm, c, offset, CHUNK_MIN << shift);
+	while (err && shift) { /* no such room, or past the largest offset */
+		shift -= CHUNK_GROWTH_SHIFT;
+		err = chunk_map(hm, c, offset, CHUNK_MIN << shift);
+	}
 	if (err) {
 		chunk_free(c);
 		return err;
