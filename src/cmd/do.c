@@ -399,7 +399,8 @@ static int take_flag(struct boot_config *cfg, int argc, char **argv, int *i)
 
 int cmd_do(int argc, char **argv)
 {
-	struct boot_config cfg = { .overlay = true, .log_level = LOG_WARN };
+	/* With what it points to it stays until the process ends. */
+	static struct boot_config cfg = { .overlay = true, .log_level = LOG_WARN };
 	int i = 0;
 
 	env_inherit(&cfg);
