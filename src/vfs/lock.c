@@ -17,7 +17,9 @@
  * every release to try again. A blocked POSIX request is on the list of blocked
  * with the owner that it waits for; before sleeping, the chain of these is
  * followed: if it comes back to the requester, -EDEADLK. OFD locks and flock
- * are not looked at, as in Linux.
+ * are not looked at, as in Linux. Whoever gives locks up takes those that wait
+ * for it off that list, under the same lock: until they run and try again they
+ * wait for nobody, and must not make a deadlock of a chain that is no more.
  *
  * Lock: one mutex for all lists: they are short, and the chain spans inodes.
  */
@@ -54,6 +56,7 @@ struct file_lock_list {
 /* A POSIX request that sleeps; on its thread's stack. */
 struct blocked {
 	struct list link;
+	const struct file_lock_list *on;
 	const void *owner, *waits_for;
 };
 
@@ -231,6 +234,36 @@ int vfs_flock(struct file *f, int op, const struct vfs_ctx *ctx)
 	return flock_set(l, f, kind == LOCK_EX, !(op & LOCK_NB), ctx->waiter);
 }
 
+/* ---- deadlocks ---- */
+
+static const void *blocked_on(const void *owner)
+{
+	list_for_each(b, &blocked_list, struct blocked, link) {
+		if (b->owner == owner)
+			return b->waits_for;
+	}
+	return NULL;
+}
+
+static bool would_deadlock(const void *owner, const void *holder)
+{
+	for (unsigned i = 0; holder && i < CHAIN_MAX; i++) {
+		if (holder == owner)
+			return true;
+		holder = blocked_on(holder);
+	}
+	return false;
+}
+
+/* Locks of `holder` on l went: those that wait for them are about to be woken. */
+static void unblock_waiters_locked(const struct file_lock_list *l, const void *holder)
+{
+	list_for_each_safe(b, tmp, &blocked_list, struct blocked, link) {
+		if (b->on == l && b->waits_for == holder)
+			list_del(&b->link);
+	}
+}
+
 /* ---- record locks ---- */
 
 static const struct record *record_conflict(struct file_lock_list *l, const void *owner,
@@ -302,6 +335,8 @@ static bool records_cut(struct file_lock_list *l, const void *owner, uint64_t st
 			pool_free(&record_pool, r);
 		}
 	}
+	if (changed)
+		unblock_waiters_locked(l, owner);
 	return changed;
 }
 
@@ -335,27 +370,6 @@ static void record_add(struct file_lock_list *l, const void *owner, const struct
 	r->ofd = ofd;
 	list_push_back(&l->records, &r->link);
 	record_merge(l, r);
-}
-
-/* ---- deadlocks ---- */
-
-static const void *blocked_on(const void *owner)
-{
-	list_for_each(b, &blocked_list, struct blocked, link) {
-		if (b->owner == owner)
-			return b->waits_for;
-	}
-	return NULL;
-}
-
-static bool would_deadlock(const void *owner, const void *holder)
-{
-	for (unsigned i = 0; holder && i < CHAIN_MAX; i++) {
-		if (holder == owner)
-			return true;
-		holder = blocked_on(holder);
-	}
-	return false;
 }
 
 /* ---- setting ---- */
@@ -449,6 +463,7 @@ int vfs_setlk(struct file *f, struct flock_range *range, bool wait, bool ofd,
 		return range->type == F_UNLCK ? 0 : -ENOLCK;
 	rq.owner = ofd ? (const void *)f : ctx->owner;
 	rq.blocked.owner = rq.owner;
+	rq.blocked.on = rq.l;
 	list_init(&rq.blocked.link);
 	range->pid = ctx->pid;
 	r = spares_get(&rq.spares);
@@ -495,6 +510,8 @@ static void drop_records(struct file_lock_list *l, const void *owner)
 		pool_free(&record_pool, r);
 		dropped = true;
 	}
+	if (dropped)
+		unblock_waiters_locked(l, owner);
 	mutex_unlock(&filelock);
 	if (dropped)
 		waitq_wake_all(&l->waitq, EV_ALL);
