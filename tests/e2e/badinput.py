@@ -98,6 +98,8 @@ def commands():
     refused("a script that interprets itself", [],
             [make("script", "#!%s/script\n" % WORK)], 126, "Too many levels")
     for limit in ("-n 16", "-v 1000000", "-f 1000"):
+        if limit.startswith("-v") and e2elib.is_sanitized():
+            continue  # the sanitizer ends it before we begin
         ended = run(["bash", "-c", 'ulimit %s && exec "$0" do -- true' % limit, nacre])
         checks.check(ended.status == 125 and "ulimit %s (" % limit[:2] in ended.err
                      and ended.err.count("\n") == 1, "too little: ulimit " + limit, str(ended))

@@ -40,9 +40,14 @@ class Checks:
         sys.exit(self.failed != 0)
 
 
+def is_sanitized():
+    """Nacre is built with a sanitizer: slow, needs much address space, keeps freed memory."""
+    return "ASAN_OPTIONS" in os.environ
+
+
 def patience():
-    """How much longer than natively things may take: sanitizers make all slow."""
-    return 4 if "ASAN_OPTIONS" in os.environ else 1
+    """How much longer than natively things may take."""
+    return 4 if is_sanitized() else 1
 
 
 # --- a place of our own -----------------------------------------------------------

@@ -309,7 +309,7 @@ for what, (enter, missing) in ENVIRONMENTS.items():
     if len(sys.argv) > 1 and what not in sys.argv[1:]:
         continue
     why = why_not(enter)
-    if CLOCKS[0] in missing and "ASAN_OPTIONS" in os.environ:
+    if CLOCKS[0] in missing and e2elib.is_sanitized():
         checks.skip(what, "sanitizers need /proc")
     elif why:
         checks.skip(what, "this host does not let us make it: " + why)
