@@ -75,7 +75,9 @@ static int call_make_op(const struct vfs_ctx *ctx, struct inode *dir, const char
 	case S_IFLNK:
 		return dir->ops->symlink ? dir->ops->symlink(dir, name, mk->target, ctx, out)
 					 : -EPERM;
-	case S_IFREG:
+	case S_IFREG: /* no open follows, as it does after create */
+		if (dir->ops->mknod)
+			return dir->ops->mknod(dir, name, mode, 0, ctx, out);
 		return dir->ops->create ? dir->ops->create(dir, name, mode, ctx, out) : -EACCES;
 	}
 	r = may_mknod(ctx, mk->mode, mk->rdev);

@@ -119,7 +119,7 @@ struct inode_ops {
 	int (*lookup)(struct inode *dir, const char *name, const struct vfs_ctx *ctx,
 		      struct inode **out);
 	int (*create)(struct inode *dir, const char *name, uint32_t mode, const struct vfs_ctx *ctx,
-		      struct inode **out); /* regular file, exclusive */
+		      struct inode **out); /* regular file, exclusive; to be opened at once */
 	int (*mkdir)(struct inode *dir, const char *name, uint32_t mode, const struct vfs_ctx *ctx,
 		     struct inode **out);
 	int (*mknod)(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev,

@@ -1,7 +1,7 @@
 /*
  * Open directories: the names of both sides as one list, made when the first
- * entry is asked for (again after a rewind). Positions are indexes into the
- * list, so they stay true however the directory changes meanwhile.
+ * entry is asked for (again after a rewind). Its positions stay true however
+ * the directory changes meanwhile (vfs/listing.h).
  *
  * The lower names are read first, without a lock; then, under the onode's lock,
  * those that the table speaks of are dropped and the table's own are added: the
@@ -11,62 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "fs/overlay/internal.h"
-
-struct item {
-	uint64_t ino;
-	uint32_t name; /* offset into names */
-	uint8_t type;
-};
-
-struct listing {
-	struct item *items;
-	size_t count, capacity;
-	char *names;
-	size_t names_size, names_capacity;
-};
-
-/* ---- lists ---- */
-
-static void listing_free(struct listing *l)
-{
-	if (!l)
-		return;
-	free(l->items);
-	free(l->names);
-	free(l);
-}
-
-static bool grow(void *array, size_t *capacity, size_t need, size_t each)
-{
-	size_t cap = *capacity ? *capacity * 2 : 64;
-	void **at = array, *grown;
-
-	if (need <= *capacity)
-		return true;
-	cap = MAX(cap, need);
-	grown = FAULT_POINT("overlay.listing") ? NULL : realloc(*at, cap * each);
-	if (!grown)
-		return false;
-	*at = grown;
-	*capacity = cap;
-	return true;
-}
-
-static bool listing_add(struct listing *l, const char *name, uint64_t ino, uint8_t type)
-{
-	size_t len = strlen(name) + 1;
-
-	if (!grow(&l->items, &l->capacity, l->count + 1, sizeof(*l->items)) ||
-	    !grow(&l->names, &l->names_capacity, l->names_size + len, 1) ||
-	    l->names_size + len > UINT32_MAX)
-		return false;
-	l->items[l->count++] = (struct item){ ino, (uint32_t)l->names_size, type };
-	memcpy(l->names + l->names_size, name, len);
-	l->names_size += len;
-	return true;
-}
+#include "vfs/listing.h"
 
 /* ---- the lower side ---- */
 
@@ -122,12 +68,12 @@ struct collecting {
 	bool failed;
 };
 
-static bool collect(void *arg, const char *name, size_t len UNUSED, uint64_t ino, uint8_t type,
+static bool collect(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
 		    uint64_t next UNUSED)
 {
 	struct collecting *c = arg;
 
-	if (!is_dot(name) && !listing_add(c->l, name, ino, type))
+	if (!is_dot(name) && listing_add(c->l, name, len, ino, type) < 0)
 		c->failed = true;
 	return !c->failed;
 }
@@ -140,7 +86,7 @@ static int merge_locked(struct onode *o, struct listing *l)
 	size_t kept = 0;
 
 	for (size_t i = 0; t->count && i < l->count; i++) {
-		const char *name = l->names + l->items[i].name;
+		const char *name = listing_name(l, &l->items[i]);
 
 		if (is_dot(name) || !names_find_locked(o, name))
 			l->items[kept++] = l->items[i];
@@ -149,17 +95,18 @@ static int merge_locked(struct onode *o, struct listing *l)
 		l->count = kept;
 	for (size_t i = 0; i < t->size; i++) {
 		for (struct oentry *e = t->buckets[i]; e; e = e->next) {
-			if (e->node && !listing_add(l, e->name, e->node->inode.ino,
-						    (uint8_t)IFTODT(e->node->inode.mode)))
+			if (e->node && listing_add(l, e->name, strlen(e->name), e->node->inode.ino,
+						   (uint8_t)IFTODT(e->node->inode.mode)) < 0)
 				return -ENOMEM;
 		}
 	}
 	return 0;
 }
 
-static int listing_create(struct onode *o, const struct vfs_ctx *ctx, struct listing **out)
+static int list_names(struct onode *o, const struct vfs_ctx *ctx, const struct listing *old,
+		      struct listing **out)
 {
-	struct collecting c = { .l = calloc(1, sizeof(*c.l)) };
+	struct collecting c = { .l = listing_create() };
 	uint64_t parent_ino;
 	int r;
 
@@ -168,8 +115,8 @@ static int listing_create(struct onode *o, const struct vfs_ctx *ctx, struct lis
 	mutex_lock(&o->lock);
 	parent_ino = o->parent_ino;
 	mutex_unlock(&o->lock);
-	c.failed = !listing_add(c.l, ".", o->inode.ino, DT_DIR) ||
-		   !listing_add(c.l, "..", parent_ino, DT_DIR);
+	c.failed = listing_add(c.l, ".", 1, o->inode.ino, DT_DIR) < 0 ||
+		   listing_add(c.l, "..", 2, parent_ino, DT_DIR) < 0;
 	r = c.failed ? -ENOMEM : lower_list(o, collect, &c, ctx);
 	if (r == 0 && c.failed)
 		r = -ENOMEM;
@@ -178,6 +125,8 @@ static int listing_create(struct onode *o, const struct vfs_ctx *ctx, struct lis
 		r = merge_locked(o, c.l);
 		mutex_unlock(&o->lock);
 	}
+	if (r == 0 && old)
+		r = listing_keep_positions(c.l, old);
 	if (r < 0) {
 		listing_free(c.l);
 		return r;
@@ -192,21 +141,14 @@ static int overlay_readdir(struct file *f, dirent_fn emit, void *arg, const stru
 
 	if (!l || f->pos == 0) {
 		struct listing *fresh;
-		int r = listing_create(onode_of(f->inode), ctx, &fresh);
+		int r = list_names(onode_of(f->inode), ctx, l, &fresh);
 
 		if (r < 0)
 			return r;
 		listing_free(l);
 		f->priv = l = fresh;
 	}
-	while (f->pos < l->count) {
-		const struct item *it = &l->items[f->pos];
-		const char *name = l->names + it->name;
-
-		if (!emit(arg, name, strlen(name), it->ino, it->type, f->pos + 1))
-			break;
-		f->pos++;
-	}
+	listing_emit(l, f, emit, arg);
 	return 0;
 }
 

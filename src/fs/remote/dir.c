@@ -1,7 +1,7 @@
 /*
  * Open directories: read from a handle of their own, whole, when the first entry
- * is asked for (again after a rewind). Positions are indexes into that list, so
- * they stay true however the directory changes meanwhile.
+ * is asked for (again after a rewind), into a list whose positions stay true
+ * however the directory changes meanwhile (vfs/listing.h).
  *
  * The records are foreign bytes: parse() judges them, once.
  */
@@ -9,23 +9,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "fs/remote/internal.h"
+#include "vfs/listing.h"
 
 #define READ_SIZE 32768
-
-struct item {
-	uint64_t ino;
-	uint32_t name; /* offset into names */
-	uint8_t type;
-};
-
-struct listing {
-	struct item *items;
-	size_t count, capacity;
-	char *names;
-	size_t names_size, names_capacity;
-};
 
 /* As the kernel gives it: struct linux_dirent64. */
 struct record {
@@ -35,43 +22,6 @@ struct record {
 	uint8_t type;
 	char name[];
 };
-
-static void listing_free(struct listing *l)
-{
-	if (!l)
-		return;
-	free(l->items);
-	free(l->names);
-	free(l);
-}
-
-static bool grow(void *array, size_t *capacity, size_t need, size_t each)
-{
-	size_t cap = MAX(*capacity ? *capacity * 2 : 64, need);
-	void **at = array, *grown;
-
-	if (need <= *capacity)
-		return true;
-	grown = FAULT_POINT("remote.listing") ? NULL : realloc(*at, cap * each);
-	if (!grown)
-		return false;
-	*at = grown;
-	*capacity = cap;
-	return true;
-}
-
-static int listing_add(struct listing *l, const char *name, size_t len, uint64_t ino, uint8_t type)
-{
-	if (!grow(&l->items, &l->capacity, l->count + 1, sizeof(*l->items)) ||
-	    !grow(&l->names, &l->names_capacity, l->names_size + len + 1, 1) ||
-	    l->names_size + len + 1 > UINT32_MAX)
-		return -ENOMEM;
-	l->items[l->count++] = (struct item){ ino, (uint32_t)l->names_size, type };
-	memcpy(l->names + l->names_size, name, len);
-	l->names[l->names_size + len] = '\0';
-	l->names_size += len + 1;
-	return 0;
-}
 
 static bool is_dot(const char *name)
 {
@@ -130,9 +80,9 @@ out_free:
 	return r;
 }
 
-static int listing_create(struct rnode *n, struct listing **out)
+static int list_names(struct rnode *n, const struct listing *old, struct listing **out)
 {
-	struct listing *l = FAULT_POINT("remote.list") ? NULL : calloc(1, sizeof(*l));
+	struct listing *l = listing_create();
 	int r;
 
 	if (!l)
@@ -142,6 +92,8 @@ static int listing_create(struct rnode *n, struct listing **out)
 		r = listing_add(l, "..", 2, rnode_parent_ino(n), DT_DIR);
 	if (r == 0)
 		r = read_all(n, l);
+	if (r == 0 && old)
+		r = listing_keep_positions(l, old);
 	if (r < 0)
 		listing_free(l);
 	else
@@ -156,21 +108,14 @@ static int remote_readdir(struct file *f, dirent_fn emit, void *arg,
 
 	if (!l || f->pos == 0) {
 		struct listing *fresh;
-		int r = listing_create(rnode_of(f->inode), &fresh);
+		int r = list_names(rnode_of(f->inode), l, &fresh);
 
 		if (r < 0)
 			return r == -ESTALE ? -ENOENT : r;
 		listing_free(l);
 		f->priv = l = fresh;
 	}
-	while (f->pos < l->count) {
-		const struct item *it = &l->items[f->pos];
-		const char *name = l->names + it->name;
-
-		if (!emit(arg, name, strlen(name), it->ino, it->type, f->pos + 1))
-			break;
-		f->pos++;
-	}
+	listing_emit(l, f, emit, arg);
 	return 0;
 }
 
