@@ -318,6 +318,7 @@ bool strace_arg_is_out(unsigned kind)
 	case ARG_SOCKADDR_OUT:
 	case ARG_MSGHDR_OUT:
 	case ARG_DIRENTS:
+	case ARG_URING_PARAMS:
 		return true;
 	}
 	return false;
@@ -439,6 +440,12 @@ static bool print_named(struct strace_line *l, unsigned kind, uint64_t v)
 	case ARG_PROT:
 		print_prot(l, v);
 		return true;
+	case ARG_URING_ENTER:
+		strace_uring_enter_flags(l, v);
+		return true;
+	case ARG_URING_REGISTER:
+		strace_uring_opcode(l, v);
+		return true;
 	}
 	return false;
 }
@@ -505,8 +512,8 @@ void strace_arg(struct strace_line *l, const struct strace_call *c, unsigned i)
 	unsigned kind = c->entry->args[i];
 	uint64_t v = c->args->a[i];
 
-	/* A call that failed has filled in nothing. */
-	if (c->is_done && c->ret < 0 && strace_arg_is_out(kind)) {
+	/* A call that failed has filled in nothing; what it asked for is in some all the same. */
+	if (c->is_done && c->ret < 0 && strace_arg_is_out(kind) && kind != ARG_URING_PARAMS) {
 		strace_pointer(l, v);
 		return;
 	}

@@ -72,6 +72,12 @@ void strace_pointer(struct strace_line *l, gva_t addr);
 
 /* ---- strace_structs.c, strace_sock.c: a structure at a guest address ---- */
 
+/* Copies a structure in, or prints the address. */
+bool strace_get(struct strace_line *l, const struct strace_call *c, gva_t addr, void *out,
+		size_t size);
+struct abi_timespec;
+void strace_sigset(struct strace_line *l, uint64_t set);
+void strace_timespec(struct strace_line *l, const struct abi_timespec *ts);
 typedef void (*strace_struct_fn)(struct strace_line *l, const struct strace_call *c, unsigned i);
 extern const strace_struct_fn strace_structs[ARG_KINDS];
 void strace_sockaddr(struct strace_line *l, const struct strace_call *c, unsigned i);
@@ -79,3 +85,11 @@ void strace_sockaddr_out(struct strace_line *l, const struct strace_call *c, uns
 void strace_msghdr(struct strace_line *l, const struct strace_call *c, unsigned i);
 /* What poll found, for behind the result. */
 void strace_poll_result(struct strace_line *l, const struct strace_call *c, unsigned i);
+
+/* ---- strace_uring.c ---- */
+
+void strace_uring_enter_flags(struct strace_line *l, uint64_t flags);
+void strace_uring_opcode(struct strace_line *l, uint64_t opcode); /* of io_uring_register */
+void strace_uring_params(struct strace_line *l, const struct strace_call *c, unsigned i);
+void strace_uring_wait(struct strace_line *l, const struct strace_call *c, unsigned i);
+void strace_uring_rsrc(struct strace_line *l, const struct strace_call *c, unsigned i);

@@ -17,8 +17,7 @@
 
 #define SHOWN_ITEMS 32
 
-/* Copies a structure in, or prints the address. */
-static bool get(struct strace_line *l, const struct strace_call *c, gva_t addr, void *out,
+bool strace_get(struct strace_line *l, const struct strace_call *c, gva_t addr, void *out,
 		size_t size)
 {
 	if (mm_copy_in(c->t->mm, out, addr, size) == 0)
@@ -29,7 +28,7 @@ static bool get(struct strace_line *l, const struct strace_call *c, gva_t addr, 
 
 /* ---- signals ---- */
 
-static void print_sigset(struct strace_line *l, uint64_t set)
+void strace_sigset(struct strace_line *l, uint64_t set)
 {
 	bool is_inverted = __builtin_popcountll(set) > 32;
 	const char *sep = "";
@@ -55,15 +54,15 @@ static void arg_sigset(struct strace_line *l, const struct strace_call *c, unsig
 {
 	uint64_t set;
 
-	if (get(l, c, c->args->a[i], &set, sizeof(set)))
-		print_sigset(l, set);
+	if (strace_get(l, c, c->args->a[i], &set, sizeof(set)))
+		strace_sigset(l, set);
 }
 
 static void arg_sigaction(struct strace_line *l, const struct strace_call *c, unsigned i)
 {
 	struct abi_sigaction sa;
 
-	if (!get(l, c, c->args->a[i], &sa, sizeof(sa)))
+	if (!strace_get(l, c, c->args->a[i], &sa, sizeof(sa)))
 		return;
 	strace_puts(l, "{sa_handler=");
 	if (sa.handler == ABI_SIG_DFL)
@@ -73,7 +72,7 @@ static void arg_sigaction(struct strace_line *l, const struct strace_call *c, un
 	else
 		strace_pointer(l, sa.handler);
 	strace_puts(l, ", sa_mask=");
-	print_sigset(l, sa.mask);
+	strace_sigset(l, sa.mask);
 	strace_puts(l, ", sa_flags=");
 	strace_flags(l, sa.flags, &strace_sa_names);
 	if (sa.flags & ABI_SA_RESTORER)
@@ -85,7 +84,7 @@ static void arg_sigevent(struct strace_line *l, const struct strace_call *c, uns
 {
 	struct abi_sigevent ev;
 
-	if (!get(l, c, c->args->a[i], &ev, sizeof(ev)))
+	if (!strace_get(l, c, c->args->a[i], &ev, sizeof(ev)))
 		return;
 	strace_puts(l, "{sigev_signo=");
 	strace_signal_name(l, ev.signo);
@@ -94,7 +93,7 @@ static void arg_sigevent(struct strace_line *l, const struct strace_call *c, uns
 
 /* ---- time ---- */
 
-static void print_timespec(struct strace_line *l, const struct abi_timespec *ts)
+void strace_timespec(struct strace_line *l, const struct abi_timespec *ts)
 {
 	if (ts->nsec == ABI_UTIME_NOW)
 		strace_puts(l, "UTIME_NOW");
@@ -114,20 +113,20 @@ static void arg_timespec(struct strace_line *l, const struct strace_call *c, uns
 {
 	struct abi_timespec ts;
 
-	if (get(l, c, c->args->a[i], &ts, sizeof(ts)))
-		print_timespec(l, &ts);
+	if (strace_get(l, c, c->args->a[i], &ts, sizeof(ts)))
+		strace_timespec(l, &ts);
 }
 
 static void arg_timespecs(struct strace_line *l, const struct strace_call *c, unsigned i)
 {
 	struct abi_timespec ts[2];
 
-	if (!get(l, c, c->args->a[i], ts, sizeof(ts)))
+	if (!strace_get(l, c, c->args->a[i], ts, sizeof(ts)))
 		return;
 	strace_puts(l, "[");
-	print_timespec(l, &ts[0]);
+	strace_timespec(l, &ts[0]);
 	strace_puts(l, ", ");
-	print_timespec(l, &ts[1]);
+	strace_timespec(l, &ts[1]);
 	strace_puts(l, "]");
 }
 
@@ -135,7 +134,7 @@ static void arg_timeval(struct strace_line *l, const struct strace_call *c, unsi
 {
 	struct abi_timeval tv;
 
-	if (get(l, c, c->args->a[i], &tv, sizeof(tv)))
+	if (strace_get(l, c, c->args->a[i], &tv, sizeof(tv)))
 		print_timeval(l, &tv);
 }
 
@@ -143,7 +142,7 @@ static void arg_timevals(struct strace_line *l, const struct strace_call *c, uns
 {
 	struct abi_timeval tv[2];
 
-	if (!get(l, c, c->args->a[i], tv, sizeof(tv)))
+	if (!strace_get(l, c, c->args->a[i], tv, sizeof(tv)))
 		return;
 	strace_puts(l, "[");
 	print_timeval(l, &tv[0]);
@@ -156,12 +155,12 @@ static void arg_itimerspec(struct strace_line *l, const struct strace_call *c, u
 {
 	struct abi_itimerspec its;
 
-	if (!get(l, c, c->args->a[i], &its, sizeof(its)))
+	if (!strace_get(l, c, c->args->a[i], &its, sizeof(its)))
 		return;
 	strace_puts(l, "{it_interval=");
-	print_timespec(l, &its.interval);
+	strace_timespec(l, &its.interval);
 	strace_puts(l, ", it_value=");
-	print_timespec(l, &its.value);
+	strace_timespec(l, &its.value);
 	strace_puts(l, "}");
 }
 
@@ -169,7 +168,7 @@ static void arg_itimerval(struct strace_line *l, const struct strace_call *c, un
 {
 	struct abi_itimerval itv;
 
-	if (!get(l, c, c->args->a[i], &itv, sizeof(itv)))
+	if (!strace_get(l, c, c->args->a[i], &itv, sizeof(itv)))
 		return;
 	strace_puts(l, "{it_interval=");
 	print_timeval(l, &itv.interval);
@@ -184,7 +183,7 @@ static void arg_stat(struct strace_line *l, const struct strace_call *c, unsigne
 {
 	struct abi_stat st;
 
-	if (!get(l, c, c->args->a[i], &st, sizeof(st)))
+	if (!strace_get(l, c, c->args->a[i], &st, sizeof(st)))
 		return;
 	strace_puts(l, "{st_mode=");
 	strace_mode(l, st.mode);
@@ -200,7 +199,7 @@ static void arg_statx(struct strace_line *l, const struct strace_call *c, unsign
 	bool is_flags;
 	struct abi_statx st;
 
-	if (!get(l, c, c->args->a[i], &st, sizeof(st)))
+	if (!strace_get(l, c, c->args->a[i], &st, sizeof(st)))
 		return;
 	strace_puts(l, "{stx_mask=");
 	strace_flags(l, st.mask, strace_kind_names(ARG_STATX_MASK, &is_flags));
@@ -213,7 +212,7 @@ static void arg_statfs(struct strace_line *l, const struct strace_call *c, unsig
 {
 	struct abi_statfs st;
 
-	if (get(l, c, c->args->a[i], &st, sizeof(st)))
+	if (strace_get(l, c, c->args->a[i], &st, sizeof(st)))
 		strace_printf(l, "{f_type=%#llx, f_bsize=%lld, f_blocks=%llu, f_bfree=%llu, ...}",
 			      (unsigned long long)st.type, (long long)st.bsize,
 			      (unsigned long long)st.blocks, (unsigned long long)st.bfree);
@@ -223,7 +222,7 @@ static void arg_open_how(struct strace_line *l, const struct strace_call *c, uns
 {
 	struct abi_open_how how;
 
-	if (!get(l, c, c->args->a[i], &how, sizeof(how)))
+	if (!strace_get(l, c, c->args->a[i], &how, sizeof(how)))
 		return;
 	strace_puts(l, "{flags=");
 	strace_open_flags(l, how.flags);
@@ -252,7 +251,7 @@ static void arg_fd_pair(struct strace_line *l, const struct strace_call *c, unsi
 {
 	int fds[2];
 
-	if (get(l, c, c->args->a[i], fds, sizeof(fds)))
+	if (strace_get(l, c, c->args->a[i], fds, sizeof(fds)))
 		strace_printf(l, "[%d, %d]", fds[0], fds[1]);
 }
 
@@ -260,7 +259,7 @@ static void arg_int(struct strace_line *l, const struct strace_call *c, unsigned
 {
 	int v;
 
-	if (get(l, c, c->args->a[i], &v, sizeof(v)))
+	if (strace_get(l, c, c->args->a[i], &v, sizeof(v)))
 		strace_printf(l, "[%d]", v);
 }
 
@@ -304,7 +303,7 @@ static void arg_fdset(struct strace_line *l, const struct strace_call *c, unsign
 	uint64_t bits[16] = { 0 };
 	const char *sep = "";
 
-	if (!get(l, c, c->args->a[i], bits, (count + 63) / 64 * 8))
+	if (!strace_get(l, c, c->args->a[i], bits, (count + 63) / 64 * 8))
 		return;
 	strace_puts(l, "[");
 	for (unsigned fd = 0; fd < count; fd++) {
@@ -328,7 +327,7 @@ static void arg_epoll_event(struct strace_line *l, const struct strace_call *c, 
 {
 	struct abi_epoll_event ev;
 
-	if (get(l, c, c->args->a[i], &ev, sizeof(ev)))
+	if (strace_get(l, c, c->args->a[i], &ev, sizeof(ev)))
 		print_epoll(l, &ev);
 }
 
@@ -354,7 +353,7 @@ static void arg_wait_status(struct strace_line *l, const struct strace_call *c, 
 {
 	int status;
 
-	if (!c->ret || !get(l, c, c->args->a[i], &status, sizeof(status))) {
+	if (!c->ret || !strace_get(l, c, c->args->a[i], &status, sizeof(status))) {
 		if (!c->ret)
 			strace_pointer(l, c->args->a[i]);
 		return;
@@ -380,7 +379,7 @@ static void arg_clone_args(struct strace_line *l, const struct strace_call *c, u
 	size_t size = MIN(c->args->a[i + 1], (uint64_t)sizeof(ca));
 	bool is_flags;
 
-	if (!get(l, c, c->args->a[i], &ca, size))
+	if (!strace_get(l, c, c->args->a[i], &ca, size))
 		return;
 	strace_puts(l, "{flags=");
 	strace_flags(l, ca.flags, strace_kind_names(ARG_CLONE_FLAGS, &is_flags));
@@ -398,7 +397,7 @@ static void arg_utsname(struct strace_line *l, const struct strace_call *c, unsi
 {
 	char fields[2][65];
 
-	if (get(l, c, c->args->a[i], fields, sizeof(fields)))
+	if (strace_get(l, c, c->args->a[i], fields, sizeof(fields)))
 		strace_printf(l, "{sysname=\"%.64s\", nodename=\"%.64s\", ...}", fields[0],
 			      fields[1]);
 }
@@ -417,7 +416,7 @@ static void arg_rlimit(struct strace_line *l, const struct strace_call *c, unsig
 {
 	struct abi_rlimit lim;
 
-	if (!get(l, c, c->args->a[i], &lim, sizeof(lim)))
+	if (!strace_get(l, c, c->args->a[i], &lim, sizeof(lim)))
 		return;
 	strace_puts(l, "{rlim_cur=");
 	print_limit(l, lim.cur);
@@ -462,4 +461,7 @@ const strace_struct_fn strace_structs[ARG_KINDS] = {
 	[ARG_SOCKADDR_OUT] = strace_sockaddr_out,
 	[ARG_MSGHDR] = strace_msghdr,
 	[ARG_MSGHDR_OUT] = strace_msghdr,
+	[ARG_URING_PARAMS] = strace_uring_params,
+	[ARG_URING_WAIT] = strace_uring_wait,
+	[ARG_URING_RSRC] = strace_uring_rsrc,
 };

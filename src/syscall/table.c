@@ -391,9 +391,9 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 
 	/* 337 to 423 belong to other architectures. */
 	PARTIAL(pidfd_send_signal, "processes, not threads", ARGS(FD, SIGNO, PTR, HEX)),
-	PARTIAL(io_uring_setup, "all but tee and zero-copy receive: docs/io_uring.md", ARGS(UINT, PTR)),
-	DONE(io_uring_enter, ARGS(FD, UINT, UINT, HEX, PTR, SIZE)),
-	DONE(io_uring_register, ARGS(FD, UINT, PTR, UINT)),
+	PARTIAL(io_uring_setup, "all but tee and zero-copy receive: docs/io_uring.md", ARGS(UINT, URING_PARAMS)),
+	DONE(io_uring_enter, ARGS(FD, UINT, UINT, URING_ENTER, URING_WAIT, SIZE)),
+	DONE(io_uring_register, ARGS(FD, URING_REGISTER, URING_RSRC, UINT)),
 	REFUSED(open_tree, ENOSYS, "the new mount interface is not there; mount(2) is", ARGS(DIRFD, PATH, HEX)),
 	REFUSED(move_mount, ENOSYS, "see open_tree", ARGS(DIRFD, PATH, DIRFD, PATH, HEX)),
 	REFUSED(fsopen, ENOSYS, "see open_tree", ARGS(STR, HEX)),

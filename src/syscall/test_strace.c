@@ -85,6 +85,32 @@ static void flags_and_addresses_are_named(void **state)
 	expect_line("[7] umask(022) = 077\n");
 }
 
+static void io_uring_is_named(void **state)
+{
+	(void)state;
+	assert_int_equal(strace_enable("", fds[1]), 0);
+	call(ABI_NR_io_uring_setup, &(struct sysargs){ { 8, 0 } }, -EFAULT);
+	expect_line("[7] io_uring_setup(8, NULL) = -1 EFAULT (Bad address)\n");
+	call(ABI_NR_io_uring_enter, &(struct sysargs){ { 3, 1, 2, 0, 0, 8 } }, 1);
+	expect_line("[7] io_uring_enter(3, 1, 2, 0, NULL, 8) = 1\n");
+	call(ABI_NR_io_uring_enter, &(struct sysargs){ { 3, 1, 2, 1 | 2 | 1 << 20, 0, 0 } },
+	     -EINVAL);
+	expect_line("[7] io_uring_enter(3, 1, 2, IORING_ENTER_GETEVENTS|IORING_ENTER_SQ_WAKEUP|"
+		    "0x100000, NULL, 0) = -1 EINVAL (Invalid argument)\n");
+	/* An offset into the ring's region of waits, not an address. */
+	call(ABI_NR_io_uring_enter, &(struct sysargs){ { 3, 0, 1, 1 | 8 | 64, 0x40, 64 } }, 0);
+	expect_line("[7] io_uring_enter(3, 0, 1, IORING_ENTER_GETEVENTS|IORING_ENTER_EXT_ARG|"
+		    "IORING_ENTER_EXT_ARG_REG, 0x40, 64) = 0\n");
+	call(ABI_NR_io_uring_register, &(struct sysargs){ { 3, 12, 0, 0 } }, -EBADFD);
+	expect_line("[7] io_uring_register(3, IORING_REGISTER_ENABLE_RINGS, NULL, 0)"
+		    " = -1 EBADFD (File descriptor in bad state)\n");
+	call(ABI_NR_io_uring_register, &(struct sysargs){ { 0, 1u << 31, 0x1000, 2 } }, 0);
+	expect_line("[7] io_uring_register(0, IORING_REGISTER_USE_REGISTERED_RING|"
+		    "IORING_REGISTER_BUFFERS, 0x1000, 2) = 0\n");
+	call(ABI_NR_io_uring_register, &(struct sysargs){ { 3, 99, 0, 0 } }, -EINVAL);
+	expect_line("[7] io_uring_register(3, 99, NULL, 0) = -1 EINVAL (Invalid argument)\n");
+}
+
 static void arguments_of_a_variant_that_has_none_are_left_out(void **state)
 {
 	(void)state;
@@ -206,6 +232,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_call_is_one_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(errors_have_name_and_text, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(flags_and_addresses_are_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(io_uring_is_named, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(arguments_of_a_variant_that_has_none_are_left_out,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(exit_has_no_result, set_up, tear_down),

@@ -59,6 +59,25 @@ expect "a kill" '^\[[0-9]+\] kill\([0-9]+, SIGKILL\)'
 expect "a death" '^\[[0-9]+\] \+\+\+ killed by SIGKILL \+\+\+$'
 refuse "an inverted class" '^\[[0-9]+\] (mmap|brk|munmap)\('
 
+trace --strace=io_uring_setup,io_uring_enter,io_uring_register /usr/bin/python3 -c '
+import ctypes, struct
+call = ctypes.CDLL(None).syscall
+params = ctypes.create_string_buffer(120)
+struct.pack_into("=4I", params, 0, 0, 16, 1 << 3 | 1 << 6, 0)  # CQSIZE, R_DISABLED
+ring = call(425, 4, params)
+call(427, ring, 2, (ctypes.c_int * 2)(0, -1), 2)  # FILES
+call(427, ring, 12, None, 0)  # ENABLE_RINGS
+ts = (ctypes.c_longlong * 2)(0, 1000)
+call(426, ring, 0, 1, 1 | 8, struct.pack("=QIIQ", 0, 8, 0, ctypes.addressof(ts)), ctypes.c_size_t(24))
+struct.pack_into("=4I", params, 0, 0, 0, 1 << 30, 0)
+call(425, 4, params)
+'
+expect "params" '^\[[0-9]+\] io_uring_setup\(4, \{flags=IORING_SETUP_CQSIZE\|IORING_SETUP_R_DISABLED, .*sq_entries=4, cq_entries=16, features=IORING_FEAT_SINGLE_MMAP\|.*, sq_off=\{head=.*\}\}\) = [0-9]+$'
+expect "registered files" 'io_uring_register\([0-9]+, IORING_REGISTER_FILES, \[0, -1\], 2\) = 0$'
+expect "a register opcode" 'io_uring_register\([0-9]+, IORING_REGISTER_ENABLE_RINGS, NULL, 0\) = 0$'
+expect "a wait" 'io_uring_enter\([0-9]+, 0, 1, IORING_ENTER_GETEVENTS\|IORING_ENTER_EXT_ARG, \{sigmask=NULL, sigmask_sz=8, min_wait_usec=0, ts=\{tv_sec=0, tv_nsec=1000\}\}, 24\) = -1 ETIME '
+expect "refused params" 'io_uring_setup\(4, \{flags=0x40000000, sq_thread_cpu=0, sq_thread_idle=0\}\) = -1 EINVAL '
+
 trace --strace=nonsense /bin/true
 status=$?
 if [ $status = 125 ] && [ "$(wc -l <"$dir/trace")" = 1 ]; then
