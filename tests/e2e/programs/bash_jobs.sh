@@ -1,8 +1,9 @@
 # Job control without a terminal: process groups, stops and continues, fg and bg.
 # needs: bash
 set -m
-sleep 0.1 & sleep 0.2 &
+sleep 30 & sleep 31 &
 jobs | sed 's/ *$//'
+kill %1 %2
 wait
 jobs
 sleep 30 & p=$!
@@ -24,8 +25,8 @@ while [ ! -s pid ]; do sleep 0.01; done
 kill $sub; wait $sub 2>/dev/null
 orphan=$(cat pid); ps -o comm= -p "$orphan"; kill "$orphan"
 nohup sh -c 'kill -HUP $$; echo survived' 2>/dev/null
-timeout -s USR1 0.1 sh -c 'trap "echo got usr1; exit 4" USR1; while :; do sleep 0.01; done'; echo $?
+timeout -s USR1 1 sh -c 'trap "echo got usr1; exit 4" USR1; while :; do sleep 0.01; done'; echo $?
 timeout --preserve-status 0.1 sleep 5; echo $?
-timeout -k 0.1 0.1 sh -c 'trap "" TERM; while :; do sleep 0.01; done'; echo $?
+timeout -k 0.1 1 sh -c 'trap "" TERM; while :; do sleep 0.01; done'; echo $?
 kill -l | tr -s ' \t' '\n' | grep -c SIG
 kill -0 $$ && echo alive; kill -0 999999 2>/dev/null || echo none
