@@ -68,6 +68,7 @@ enum lock_rank {
 	LOCK_PLATFORM_AS,    /* platform: one address space's mapper */
 	LOCK_PLATFORM_SLOTS, /* platform: shared slots, lists of contexts */
 	LOCK_NOTIFIER,       /* the host descriptor notifier: wakes queues */
+	LOCK_VIRTQ,          /* one virtqueue: its descriptors, who waits for them */
 	LOCK_URING_RINGS,    /* the list of all io_urings */
 	LOCK_URING,          /* one io_uring: its completions, what waits, its tables */
 	LOCK_URING_POOL,     /* the threads that work for one task's io_uring requests */
