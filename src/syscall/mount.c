@@ -1,6 +1,6 @@
 /*
  * mount, umount2 and pivot_root, for whoever has CAP_SYS_ADMIN inside: new file
- * systems of the registered types, binds, and changed flags. There is one mount
+ * systems of the registered types, binds, moves, and changed flags. There is one mount
  * namespace and nothing propagates, so propagation types are accepted and mean
  * nothing.
  */
@@ -54,20 +54,40 @@ static unsigned per_mount_flags(unsigned flags)
 	return kept & (MS_NOATIME | MS_STRICTATIME) ? kept : kept | MS_RELATIME;
 }
 
-static long mount_bind(struct task *t, const struct vfs_ctx *ctx, const struct path *at,
-		       const struct mount_args *ma)
+/* The place that a bind or a move starts from. */
+static long find_source(struct task *t, const struct vfs_ctx *ctx, gva_t source, struct path *from)
 {
-	char source[SYSCALL_PATH_MAX] UNINITIALIZED;
-	struct path from;
-	int r = syscall_path(t, ma->source, source);
+	char name[SYSCALL_PATH_MAX] UNINITIALIZED;
+	int r = source ? syscall_path(t, source, name) : -EINVAL;
 
 	if (r < 0)
 		return r;
-	r = vfs_lookup(ctx, NULL, source, LOOKUP_FOLLOW, &from);
+	return name[0] ? vfs_lookup(ctx, NULL, name, LOOKUP_FOLLOW, from) : -EINVAL;
+}
+
+static long mount_bind(struct task *t, const struct vfs_ctx *ctx, const struct path *at,
+		       const struct mount_args *ma)
+{
+	struct path from;
+	long r = find_source(t, ctx, ma->source, &from);
+
 	if (r < 0)
 		return r;
 	/* A bind keeps the flags of what it shows; a remount may change them. */
-	r = vfs_bind(t->kernel->vfs, &from, at, mount_flags(from.mount));
+	r = vfs_bind(t->kernel->vfs, &from, at, ma->flags & MS_REC);
+	path_put(&from);
+	return r;
+}
+
+static long mount_move(struct task *t, const struct vfs_ctx *ctx, const struct path *at,
+		       const struct mount_args *ma)
+{
+	struct path from;
+	long r = find_source(t, ctx, ma->source, &from);
+
+	if (r < 0)
+		return r;
+	r = vfs_move_mount(t->kernel->vfs, &from, at);
 	path_put(&from);
 	return r;
 }
@@ -109,7 +129,7 @@ static long do_mount(struct task *t, const struct vfs_ctx *ctx, const struct pat
 	if (ma->flags & PROPAGATION)
 		return path_is_mount_root(at) ? 0 : -EINVAL;
 	if (ma->flags & MS_MOVE)
-		return -EINVAL;
+		return mount_move(t, ctx, at, ma);
 	return mount_new(t, at, ma);
 }
 

@@ -216,7 +216,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 	DONE(sync, NO_ARGS),
 	REFUSED(acct, ENOSYS, "no process accounting", ARGS(PATH)),
 	PARTIAL(settimeofday, "always EPERM after its checks: guests share the host's clock", ARGS(TIMEVAL, PTR)),
-	PARTIAL(mount, "no MS_MOVE; propagation types mean nothing", ARGS(PATH, PATH, STR, MOUNT_FLAGS, PTR)),
+	PARTIAL(mount, "propagation types mean nothing", ARGS(PATH, PATH, STR, MOUNT_FLAGS, PTR)),
 	PARTIAL(umount2, "MNT_EXPIRE is refused", ARGS(PATH, UMOUNT_FLAGS)),
 	REFUSED(swapon, EPERM, "no swap devices", ARGS(PATH, HEX)),
 	REFUSED(swapoff, EPERM, "no swap devices", ARGS(PATH)),

@@ -132,6 +132,7 @@ struct vfs {
 	struct rwlock mount_lock;
 	struct list mounts; /* [m] in the order of mounting */
 	struct mount *root; /* [m] holds the tree's reference */
+	unsigned nmounts;   /* [m] but the root */
 };
 
 static inline struct mount *mount_get(struct mount *m)

@@ -11,7 +11,9 @@
  *  2. dentry->mounts counts the mounts on it, in every mount that shows it: 0
  *     spares a walk the lock.
  *  3. A detached mount has no parent: it lives on as long as paths hold it, and
- *     ".." at its root stays there.
+ *     ".." at its root stays there. Nothing is mounted on it any more.
+ *
+ * A guest may nest mounts as deep as MOUNTS_MAX: walks of the tree do not recurse.
  *
  * Lock: vfs.mount_lock [m]. References are put after it is dropped.
  */
@@ -26,6 +28,8 @@
 #define MOUNT_FLAGS                                                                                \
 	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
 	 MS_STRICTATIME | MS_LAZYTIME | MS_SYNCHRONOUS)
+
+#define MOUNTS_MAX 100000 /* as fs.mount-max */
 
 static POOL_DEFINE(mount_pool, struct mount);
 
@@ -216,26 +220,42 @@ bool mount_cross_up(struct path *p)
 
 /* ---- changing the tree ---- */
 
-static void attach_locked(struct vfs *v, struct mount *m, struct mount *parent,
-			  struct dentry *mountpoint)
+/* Lays m on a place; unplace_locked() gives up the place that it lay on, whose reference is
+ * then the caller's. */
+static void place_locked(struct mount *m, struct mount *parent, struct dentry *mountpoint)
 {
 	m->parent = parent;
 	m->mountpoint = dentry_get(mountpoint);
 	list_push_back(&parent->children, &m->sibling);
-	list_push_back(&v->mounts, &m->link);
 	atomic_fetch_add(&mountpoint->mounts, 1);
 }
 
-/* Takes m out of the tree; m and *mountpoint are then the caller's to put. */
-static void detach_locked(struct mount *m, struct dentry **mountpoint)
+static struct dentry *unplace_locked(struct mount *m)
 {
-	*mountpoint = m->mountpoint;
-	if (m->mountpoint)
-		atomic_fetch_sub(&m->mountpoint->mounts, 1);
+	struct dentry *mountpoint = m->mountpoint;
+
+	if (mountpoint)
+		atomic_fetch_sub(&mountpoint->mounts, 1);
 	m->mountpoint = NULL;
 	m->parent = NULL;
 	list_del(&m->sibling);
-	list_del(&m->link);
+	return mountpoint;
+}
+
+static int attach_locked(struct vfs *v, struct mount *m, struct mount *parent,
+			 struct dentry *mountpoint)
+{
+	if (v->nmounts >= MOUNTS_MAX)
+		return -ENOSPC;
+	v->nmounts++;
+	place_locked(m, parent, mountpoint);
+	list_push_back(&v->mounts, &m->link);
+	return 0;
+}
+
+static bool is_in_tree_locked(const struct vfs *v, const struct mount *m)
+{
+	return m->vfs == v && (m->parent || m == v->root);
 }
 
 static bool may_cover(const struct dentry *root, const struct path *at)
@@ -245,33 +265,48 @@ static bool may_cover(const struct dentry *root, const struct path *at)
 	return at_dir == (bool)S_ISDIR(dentry_inode(root)->mode);
 }
 
-/* Attaches m (its tree reference is the caller's) on top of *at. */
-static int attach_at(struct vfs *v, struct mount *m, const struct path *at)
+static int may_attach(const struct dentry *root, const struct path *at)
 {
-	struct path top = *at;
-
-	if (!may_cover(m->root, at))
+	if (!may_cover(root, at))
 		return -ENOTDIR;
 	if (dentry_has(at->dentry, DENTRY_DELETED))
 		return -ENOENT;
-	path_get(&top);
 	/* A file system that caches no names must keep this one. */
 	if (!dentry_is_root(at->dentry))
 		dentry_hash_in(at->dentry);
-	rwlock_write(&v->mount_lock);
-	for (;;) {
-		struct mount *child = child_at_locked(top.mount, top.dentry);
-
-		if (!child)
-			break;
-		top.mount = child;
-		top.dentry = child->root;
-	}
-	attach_locked(v, m, top.mount, top.dentry);
-	rwlock_write_unlock(&v->mount_lock);
-	top = *at;
-	path_put(&top);
 	return 0;
+}
+
+/* The place that shows at *at: what lies there already is covered in its turn. No
+ * references. */
+static int top_of_locked(struct vfs *v, const struct path *at, struct path *top)
+{
+	struct mount *child;
+
+	if (!is_in_tree_locked(v, at->mount))
+		return -EINVAL;
+	*top = *at;
+	while ((child = child_at_locked(top->mount, top->dentry))) {
+		top->mount = child;
+		top->dentry = child->root;
+	}
+	return 0;
+}
+
+/* Attaches m (its tree reference is the caller's) on top of *at. */
+static int attach_at(struct vfs *v, struct mount *m, const struct path *at)
+{
+	struct path top;
+	int r = may_attach(m->root, at);
+
+	if (r < 0)
+		return r;
+	rwlock_write(&v->mount_lock);
+	r = top_of_locked(v, at, &top);
+	if (r == 0)
+		r = attach_locked(v, m, top.mount, top.dentry);
+	rwlock_write_unlock(&v->mount_lock);
+	return r;
 }
 
 int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned flags,
@@ -315,37 +350,23 @@ out_put_super:
 	return r;
 }
 
-int vfs_bind(struct vfs *v, const struct path *from, const struct path *at, unsigned flags)
+/* Detaches m and what is mounted below it onto `gone`; their mountpoints' references
+ * go with them by way of ->mountpoint. m itself need not be attached. */
+static void detach_tree_locked(struct vfs *v, struct mount *top, struct list *gone)
 {
-	struct mount *m;
-	int r;
+	struct mount *parent = NULL;
 
-	if (dentry_has(from->dentry, DENTRY_DELETED))
-		return -ENOENT;
-	m = mount_alloc(v, from->mount->sb, dentry_get(from->dentry),
-			flags | mount_flags(from->mount));
-	if (!m) {
-		dentry_put(from->dentry);
-		return -ENOMEM;
+	for (struct mount *m = top;; m = parent) {
+		while (!list_empty(&m->children))
+			m = list_first(&m->children, struct mount, sibling);
+		parent = m->parent;
+		v->nmounts -= m->mountpoint != NULL;
+		m->mountpoint = unplace_locked(m);
+		list_del(&m->link);
+		list_push_back(gone, &m->link);
+		if (m == top)
+			break;
 	}
-	super_get(m->sb);
-	r = attach_at(v, m, at);
-	if (r < 0)
-		mount_put(m);
-	return r;
-}
-
-/* Detaches m's children and theirs onto `gone`, linked by ->sibling; their
- * mountpoints' references go with them by way of ->mountpoint. */
-static void detach_tree_locked(struct mount *m, struct list *gone)
-{
-	struct dentry *mountpoint;
-
-	while (!list_empty(&m->children))
-		detach_tree_locked(list_first(&m->children, struct mount, sibling), gone);
-	detach_locked(m, &mountpoint);
-	m->mountpoint = mountpoint;
-	list_push_back(gone, &m->link);
 }
 
 static void put_detached(struct list *gone)
@@ -359,6 +380,139 @@ static void put_detached(struct list *gone)
 		mount_put(m);
 	}
 }
+
+/* ---- binds ---- */
+
+static struct mount *mount_copy(struct vfs *v, const struct mount *m, struct dentry *root,
+				unsigned flags)
+{
+	struct mount *copy = mount_alloc(v, m->sb, dentry_get(root), flags | mount_flags(m));
+
+	if (copy)
+		super_get(copy->sb);
+	else
+		dentry_put(root);
+	return copy;
+}
+
+/* The mount after m in the tree below top, parents first; without those on m when
+ * `skip`. NULL: that was the last. */
+static struct mount *next_below_locked(struct mount *m, const struct mount *top, bool skip)
+{
+	if (!skip && !list_empty(&m->children))
+		return list_first(&m->children, struct mount, sibling);
+	for (; m != top; m = m->parent) {
+		if (m->sibling.next != &m->parent->children)
+			return container_of(m->sibling.next, struct mount, sibling);
+	}
+	return NULL;
+}
+
+/* Copies what is mounted in from->mount at or below from->dentry onto `copy`, which
+ * shows that dentry. The sb's rename_lock is held. */
+static int copy_below_locked(struct vfs *v, const struct path *from, struct mount *copy)
+{
+	struct mount *top = from->mount, *last = top, *to = copy; /* to: the copy of last */
+	bool skip = false;
+
+	for (struct mount *m = top; (m = next_below_locked(m, top, skip));) {
+		struct mount *c;
+		int r;
+
+		skip = m->parent == top && !dentry_is_ancestor(from->dentry, m->mountpoint);
+		if (skip)
+			continue;
+		for (; last != m->parent; last = last->parent)
+			to = to->parent;
+		c = mount_copy(v, m, m->root, 0);
+		r = c ? attach_locked(v, c, to, m->mountpoint) : -ENOMEM;
+		if (r < 0) {
+			mount_put(c);
+			return r;
+		}
+		last = m;
+		to = c;
+	}
+	return 0;
+}
+
+static int bind_locked(struct vfs *v, const struct path *from, const struct path *at,
+		       struct mount *copy, bool recursive)
+{
+	struct path top;
+	int r = top_of_locked(v, at, &top);
+
+	/* What no tree ever shows may be bound: a namespace's file, as on Linux. */
+	if (r == 0 && from->mount->vfs && !is_in_tree_locked(v, from->mount))
+		r = -EINVAL;
+	if (r == 0 && recursive)
+		r = copy_below_locked(v, from, copy);
+	return r < 0 ? r : attach_locked(v, copy, top.mount, top.dentry);
+}
+
+int vfs_bind(struct vfs *v, const struct path *from, const struct path *at, unsigned flags)
+{
+	struct super *sb = from->mount->sb;
+	struct list gone = LIST_INIT(gone);
+	struct mount *m;
+	int r;
+
+	if (dentry_has(from->dentry, DENTRY_DELETED))
+		return -ENOENT;
+	r = may_attach(from->dentry, at);
+	if (r < 0)
+		return r;
+	m = mount_copy(v, from->mount, from->dentry, flags);
+	if (!m)
+		return -ENOMEM;
+	mutex_lock(&sb->rename_lock); /* below is below until it is copied */
+	rwlock_write(&v->mount_lock);
+	r = bind_locked(v, from, at, m, flags & MS_REC);
+	if (r < 0)
+		detach_tree_locked(v, m, &gone);
+	rwlock_write_unlock(&v->mount_lock);
+	mutex_unlock(&sb->rename_lock);
+	put_detached(&gone);
+	return r;
+}
+
+/* ---- moving ---- */
+
+/* *old: the place that m left, with its reference. */
+static int move_locked(struct vfs *v, struct mount *m, const struct path *at, struct dentry **old)
+{
+	struct path top;
+	int r = top_of_locked(v, at, &top);
+
+	if (r < 0 || !is_in_tree_locked(v, m) || !m->parent)
+		return -EINVAL;
+	for (const struct mount *above = top.mount; above; above = above->parent) {
+		if (above == m)
+			return -ELOOP;
+	}
+	*old = unplace_locked(m);
+	place_locked(m, top.mount, top.dentry);
+	return 0;
+}
+
+int vfs_move_mount(struct vfs *v, const struct path *from, const struct path *at)
+{
+	struct dentry *old = NULL;
+	int r;
+
+	if (!path_is_mount_root(from))
+		return -EINVAL;
+	r = may_attach(from->dentry, at);
+	if (r < 0)
+		return r == -ENOTDIR ? -EINVAL : r;
+	rwlock_write(&v->mount_lock);
+	r = move_locked(v, from->mount, at, &old);
+	rwlock_write_unlock(&v->mount_lock);
+	dentry_put(old);
+	return r;
+}
+
+/* ---- unmounting, changing ---- */
 
 int vfs_umount(struct vfs *v, const struct path *at, int flags)
 {
@@ -378,7 +532,7 @@ int vfs_umount(struct vfs *v, const struct path *at, int flags)
 		 (!list_empty(&m->children) || refcount_read(&m->refs) > 2))
 		r = -EBUSY;
 	else
-		detach_tree_locked(m, &gone);
+		detach_tree_locked(v, m, &gone);
 	rwlock_write_unlock(&v->mount_lock);
 	put_detached(&gone);
 	return r;
@@ -414,7 +568,7 @@ void vfs_destroy(struct vfs *v)
 		return;
 	rwlock_write(&v->mount_lock);
 	if (v->root)
-		detach_tree_locked(v->root, &gone);
+		detach_tree_locked(v, v->root, &gone);
 	v->root = NULL;
 	rwlock_write_unlock(&v->mount_lock);
 	put_detached(&gone);

@@ -412,8 +412,13 @@ int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned f
 /* A mount that no tree shows, for calls that have names of their own (mq_open(2)). Takes
  * over the reference; *out, for ever, is its root. */
 int vfs_mount_hidden(struct super *sb, struct path *out) MUST_CHECK;
-/* Binds a subtree. */
+/* Binds a subtree; flags: as vfs_mount, and MS_REC: with what is mounted in it. For this
+ * and vfs_mount -EINVAL: the place is in no tree (any more); -ENOTDIR: one of both is a
+ * directory; -ENOSPC: too many mounts. */
 int vfs_bind(struct vfs *v, const struct path *from, const struct path *at, unsigned flags);
+/* The mount whose root *from is now lies on *at. -EINVAL: not a mount's root, or the
+ * tree's, or one of both is a directory; -ELOOP: *at is in the mount itself. */
+int vfs_move_mount(struct vfs *v, const struct path *from, const struct path *at);
 int vfs_umount(struct vfs *v, const struct path *at, int flags);
 /* Changes a mount's flags (MS_REMOUNT). -EINVAL: not a mount's root. */
 int vfs_remount(struct vfs *v, const struct path *at, unsigned flags);
