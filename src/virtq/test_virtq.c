@@ -545,6 +545,29 @@ static void test_an_index_that_went_back_is_noticed(void **state UNUSED)
 	device_fini(&d);
 }
 
+static void offer_again(void *arg, void *token, uint32_t written)
+{
+	struct device *d = arg;
+
+	assert_int_equal(written, 3);
+	assert_int_equal(offer(d, 2, 2, token), 1);
+}
+
+static void test_a_callback_may_offer_the_chain_again(void **state UNUSED)
+{
+	struct device d;
+
+	device_init(&d, 4, true, 0); /* room for one: it is given back before the callback */
+	assert_int_equal(offer(&d, 2, 2, &tokens[0]), 1);
+	for (unsigned i = 0; i < 10; i++) {
+		device_use(&d, (uint32_t)device_pop(&d), 3);
+		assert_int_equal(virtq_dispatch(d.q, offer_again, &d, 100), 1);
+		virtq_check(d.q);
+	}
+	assert_int_equal(virtq_dispatch(d.q, offer_again, &d, 100), 0);
+	device_fini(&d);
+}
+
 static void ignore_done(void *arg UNUSED, void *token UNUSED, uint32_t written UNUSED)
 {
 }
@@ -873,6 +896,7 @@ int main(void)
 		cmocka_unit_test(test_close_and_break_wake_sleepers),
 		cmocka_unit_test(test_lies_break_the_queue),
 		cmocka_unit_test(test_an_index_that_went_back_is_noticed),
+		cmocka_unit_test(test_a_callback_may_offer_the_chain_again),
 		cmocka_unit_test(test_a_device_that_scribbles_harms_only_its_queue),
 		cmocka_unit_test(test_random_operations_agree_with_a_model),
 		cmocka_unit_test(test_the_largest_queue_is_filled_whole),

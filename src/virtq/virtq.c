@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/fault.h"
-#include "base/park.h"
 #include "virtq/internal.h"
 
 static const char *const error_texts[] = {
