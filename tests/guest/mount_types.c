@@ -85,7 +85,7 @@ static void check_errors(void)
 int main(void)
 {
 	if (!may_mount())
-		return 77;
+		SKIP("mounting takes root");
 	tmpdir_enter();
 	CHECK(mkdir("m", 0700) == 0);
 	check_tmpfs();
