@@ -6,7 +6,7 @@
  * oom_score_adj (proc(5)). Its memory comes back when its last thread has left, so
  * there is one victim at a time:
  *
- *	none ---- oom_kill() chooses, kills ----> dying ---- zombie ----> none
+ *	none ---- oom_kill() chooses, kills ----> dying ---- zombie, GRACE_NS ----> none
  *	  |                                         ^ |
  *	  +--- somebody ends by itself -------------+ +-- PATIENCE_NS over, or use grew
  *	                                                  by a GROWTH_FRACTION: ignored,
@@ -29,6 +29,8 @@
 
 /* A victim that has not gone by then hangs somewhere. */
 #define PATIENCE_NS ((uint64_t)2000000000)
+/* How long the memory of one that has gone may take to follow. */
+#define GRACE_NS ((uint64_t)200000000)
 /* That much of the limit may come on top until a victim is gone. */
 #define GROWTH_FRACTION 16
 /* How long a fault waits before it looks for memory again. */
@@ -39,6 +41,7 @@ static struct {
 	atomic_bool is_choosing;     /* guards the others */
 	struct thread_group *victim; /* reference; killed, or ends by itself */
 	uint64_t since_ns;           /* when it was chosen */
+	uint64_t ended_ns;           /* when it was found ended; 0: not yet */
 	uint64_t used;               /* bytes of the memory file, then */
 } oom;
 
@@ -232,19 +235,25 @@ static bool choose(struct kernel *k)
 	group_get(worst.group);
 	oom.victim = worst.group;
 	oom.since_ns = host_clock_ns(CLOCK_MONOTONIC);
+	oom.ended_ns = 0;
 	oom.used = memfile_used(k->memfile);
 	candidate_put(&worst);
 	return true;
 }
 
+/* Or has just died: what it had goes a little later, if others have to let go of it
+ * (rings, files in flight). */
 static bool is_victim_dying(struct kernel *k)
 {
+	uint64_t now = host_clock_ns(CLOCK_MONOTONIC);
 	bool ended;
 
 	if (!oom.victim)
 		return false;
 	ended = group_has_ended(oom.victim);
-	if (!ended && host_clock_ns(CLOCK_MONOTONIC) - oom.since_ns < PATIENCE_NS &&
+	if (ended && !oom.ended_ns)
+		oom.ended_ns = now;
+	if (now - oom.since_ns < PATIENCE_NS && (!ended || now - oom.ended_ns < GRACE_NS) &&
 	    memfile_used(k->memfile) <= oom.used + k->memory_limit / GROWTH_FRACTION)
 		return true;
 	oom.victim->oom_ignored = !ended;
