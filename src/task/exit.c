@@ -169,6 +169,16 @@ static void task_release_context(struct task *t)
 	platform_ctx_destroy(ctx);
 }
 
+static bool is_only_thread(struct task *t)
+{
+	bool r;
+
+	group_sighand_lock(t->group);
+	r = t->group->ntasks == 1;
+	group_sighand_unlock(t->group);
+	return r;
+}
+
 static void task_release_mm(struct task *t)
 {
 	struct mm *mm;
@@ -180,7 +190,7 @@ static void task_release_mm(struct task *t)
 	if (!mm)
 		return;
 	/* Once for all threads: it walks the address space. */
-	if (mm_user_del(mm) || READ_ONCE(t->group->ntasks) == 1)
+	if (mm_user_del(mm) || is_only_thread(t))
 		usage_note_rss(t->group, mm);
 	mm_put(mm);
 }
