@@ -119,9 +119,12 @@ def processes():
 
 
 def children_of(pid):
-    """Live ones, oldest first."""
+    """Live ones, oldest first: by pid where they began in the same tick, and pids start
+    again at the largest."""
     mine = [p for p in processes() if p.ppid == pid and p.state not in "ZX"]
-    return sorted(mine, key=lambda p: (p.started, p.pid))
+    with open("/proc/sys/kernel/pid_max") as f:
+        pid_max = int(f.read())
+    return sorted(mine, key=lambda p: (p.started, (p.pid - pid) % pid_max))
 
 
 def descendants():
