@@ -2,6 +2,7 @@
  * What guests may mount besides binds (mount(2)): new file systems of the kinds that
  * need nothing of the host.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,81 +19,147 @@
 /* ---- tmpfs(5) ---- */
 
 struct tmpfs_options {
-	uint64_t size; /* 0: no limit */
+	uint64_t memory; /* what a percentage is of */
+	uint64_t size;   /* 0: no limit */
 	uint32_t mode, uid, gid;
 };
 
-/* A number with k, m, g, t or %, of `whole`. */
-static int parse_size(const char *text, uint64_t whole, uint64_t *out)
+/* A number with k, m, g, t or p behind it. */
+static int parse_number(const char *text, uint64_t *out, char **end)
 {
 	static const char units[] = "kmgtp";
-	char *end;
-	uint64_t n = strtoull(text, &end, 0);
+	const char *unit;
 
-	if (end == text || *text == '-' || *text == '+')
+	if (!isdigit((unsigned char)*text))
 		return -EINVAL;
-	if (*end == '%') {
-		*out = n > 1000000 ? UINT64_MAX : whole / 100 * n;
-		return end[1] ? -EINVAL : 0;
-	}
-	if (*end) {
-		const char *unit = strchr(units, *end | 0x20);
-		unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	*out = strtoull(text, end, 0);
+	unit = **end ? strchr(units, **end | 0x20) : NULL;
+	if (unit) {
+		unsigned shift = 10 * (unsigned)(unit - units + 1);
 
-		if (!unit || end[1])
-			return -EINVAL;
-		n = n > UINT64_MAX >> shift ? UINT64_MAX : n << shift;
+		*out = *out > UINT64_MAX >> shift ? UINT64_MAX : *out << shift;
+		(*end)++;
 	}
-	*out = n;
 	return 0;
 }
 
-static int parse_u32(const char *text, int base, uint32_t max, uint32_t *out)
+static int set_size(struct tmpfs_options *o, const char *text)
 {
 	char *end;
-	unsigned long n = strtoul(text, &end, base);
+	int r = parse_number(text, &o->size, &end);
 
-	if (end == text || *end || *text == '-' || *text == '+' || n > max)
+	if (r == 0 && *end == '%') {
+		o->size = o->size > 1000000 ? UINT64_MAX : o->memory / 100 * o->size;
+		end++;
+	}
+	return r < 0 || *end ? -EINVAL : 0;
+}
+
+static int set_blocks(struct tmpfs_options *o, const char *text)
+{
+	uint64_t n;
+	char *end;
+
+	if (parse_number(text, &n, &end) < 0 || *end)
 		return -EINVAL;
+	o->size = n > UINT64_MAX / PAGE_SIZE ? UINT64_MAX : n * PAGE_SIZE;
+	return 0;
+}
+
+/* Only looked at: the kernel's memory bounds the number of files. */
+static int set_inodes(struct tmpfs_options *o UNUSED, const char *text)
+{
+	uint64_t n;
+	char *end;
+
+	return parse_number(text, &n, &end) < 0 || *end ? -EINVAL : 0;
+}
+
+static int parse_u32(const char *text, int base, uint32_t *out)
+{
+	char *end;
+	unsigned long n;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	n = strtoul(text, &end, base);
 	*out = (uint32_t)n;
+	return *end || n > UINT32_MAX ? -EINVAL : 0;
+}
+
+static int set_mode(struct tmpfs_options *o, const char *text)
+{
+	int r = parse_u32(text, 8, &o->mode);
+
+	o->mode &= 07777;
+	return r;
+}
+
+static int set_uid(struct tmpfs_options *o, const char *text)
+{
+	int r = parse_u32(text, 0, &o->uid);
+
+	return r < 0 || o->uid == UINT32_MAX ? -EINVAL : 0;
+}
+
+static int set_gid(struct tmpfs_options *o, const char *text)
+{
+	int r = parse_u32(text, 0, &o->gid);
+
+	return r < 0 || o->gid == UINT32_MAX ? -EINVAL : 0;
+}
+
+/* Where huge pages, memory policies and swap are concerned, all is as it was: there are
+ * none. Inode numbers have 64 bits. */
+static int set_huge(struct tmpfs_options *o UNUSED, const char *text)
+{
+	static const char *const modes[] = { "never", "always", "within_size", "advise" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (strcmp(text, modes[i]) == 0)
+			return 0;
+	}
+	return -EINVAL;
+}
+
+static int set_nothing(struct tmpfs_options *o UNUSED, const char *text UNUSED)
+{
 	return 0;
 }
 
-/* Accepted, and without an effect here: there is neither swap nor NUMA, inode numbers have
- * 64 bits, and the number of inodes is bounded by the kernel's memory. */
-static bool is_ignored(const char *name)
-{
-	static const char *const names[] = { "nr_inodes", "inode64", "inode32",  "huge",
-					     "mpol",      "noswap",  "nr_blocks" };
+static const struct {
+	const char *name;
+	bool has_value;
+	int (*set)(struct tmpfs_options *o, const char *value);
+} tmpfs_options[] = {
+	{ "size", true, set_size },        { "nr_blocks", true, set_blocks },
+	{ "nr_inodes", true, set_inodes }, { "mode", true, set_mode },
+	{ "uid", true, set_uid },          { "gid", true, set_gid },
+	{ "huge", true, set_huge },        { "mpol", true, set_nothing },
+	{ "inode32", false, set_nothing }, { "inode64", false, set_nothing },
+	{ "noswap", false, set_nothing },
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int parse_tmpfs_option(char *option, uint64_t memory, struct tmpfs_options *o)
+static int parse_tmpfs_option(struct tmpfs_options *o, char *option)
 {
 	char *value = strchr(option, '=');
 
-	if (!value)
-		return is_ignored(option) ? 0 : -EINVAL;
-	*value++ = '\0';
-	if (strcmp(option, "size") == 0)
-		return parse_size(value, memory, &o->size);
-	if (strcmp(option, "mode") == 0)
-		return parse_u32(value, 8, 07777, &o->mode);
-	if (strcmp(option, "uid") == 0)
-		return parse_u32(value, 10, UINT32_MAX - 1, &o->uid);
-	if (strcmp(option, "gid") == 0)
-		return parse_u32(value, 10, UINT32_MAX - 1, &o->gid);
-	return is_ignored(option) ? 0 : -EINVAL;
+	if (value)
+		*value++ = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(tmpfs_options); i++) {
+		if (strcmp(option, tmpfs_options[i].name) == 0)
+			return tmpfs_options[i].has_value == !!value
+				       ? tmpfs_options[i].set(o, value)
+				       : -EINVAL;
+	}
+	return -EINVAL;
 }
 
 static int create_tmpfs(struct kernel *k, const char *options, struct super **out)
 {
-	struct tmpfs_options o = { .size = k->memory_limit / 2, .mode = 01777 };
+	struct tmpfs_options o = { .memory = k->memory_limit,
+				   .size = k->memory_limit / 2,
+				   .mode = 01777 };
 	char text[OPTIONS_MAX], *rest = text, *option;
 	int r = 0;
 
@@ -101,7 +168,7 @@ static int create_tmpfs(struct kernel *k, const char *options, struct super **ou
 	strcpy(text, options);
 	while (r == 0 && (option = strsep(&rest, ","))) {
 		if (*option)
-			r = parse_tmpfs_option(option, k->memory_limit, &o);
+			r = parse_tmpfs_option(&o, option);
 	}
 	return r < 0 ? r : tmpfs_create(k->memfile, o.size, o.mode, o.uid, o.gid, out);
 }

@@ -11,8 +11,8 @@
 #include "host/host.h"
 #include "host/proc.h"
 #include "syscall/stats.h"
-#include "uring/uring.h"
 #include "syscall/syscall.h"
+#include "uring/uring.h"
 
 static struct kernel *reported;
 

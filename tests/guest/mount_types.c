@@ -60,6 +60,12 @@ static void check_tmpfs(void)
 	CHECK(close(fd) == 0 && umount("m") == 0);
 	CHECK_ERR(access("m/f", F_OK), ENOENT);
 	CHECK_ERR(umount("m"), EINVAL);
+	CHECK(mount("none", "m", "tmpfs", 0, "nr_blocks=3,mode=17755,huge=never,nr_inodes=1k") ==
+	      0);
+	CHECK(stat("m", &st) == 0 && (st.st_mode & 07777) == 07755);
+	CHECK(statfs("m", &sf) == 0);
+	CHECK(sf.f_blocks * (unsigned long)sf.f_bsize == 3 * 4096);
+	CHECK(umount("m") == 0);
 	/* Detached at once, gone with its last user. */
 	CHECK(mount("none", "m", "tmpfs", 0, "") == 0);
 	CHECK((fd = open("m/g", O_RDWR | O_CREAT, 0600)) >= 0);
@@ -70,8 +76,9 @@ static void check_tmpfs(void)
 
 static void check_errors(void)
 {
-	static const char *const wrong[] = { "size=x", "size=1q",  "mode=9",
-					     "uid=-2", "nonsense", "size" };
+	static const char *const wrong[] = { "size=x",   "size=1q",     "mode=9",      "uid=-2",
+					     "nonsense", "size",        "nr_inodes=x", "huge=x",
+					     "size= 1",  "nr_blocks=1%" };
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		CHECK_ERR(mount("none", "m", "tmpfs", 0, wrong[i]), EINVAL);
