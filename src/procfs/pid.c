@@ -21,8 +21,7 @@ static char state_letter(const struct subject *s)
 	case TASK_DEAD:
 		return 'Z';
 	default:
-		return READ_ONCE(s->task->sysno) >= 0 && (!s->ctx || s->ctx->task != s->task) ? 'S'
-											      : 'R';
+		return "RSD"[waiter_state(&s->task->waiter)]; /* in its order */
 	}
 }
 
@@ -33,6 +32,8 @@ static const char *state_name(char c)
 		return "running";
 	case 'S':
 		return "sleeping";
+	case 'D':
+		return "disk sleep";
 	case 'T':
 		return "stopped";
 	default:
@@ -378,6 +379,30 @@ static void show_slack(const struct subject *s, struct text *t)
 		text_add(t, "%llu\n", (unsigned long long)READ_ONCE(s->task->timer_slack_ns));
 }
 
+/* The call that it sleeps in. What it says of one that wakes meanwhile is anything. */
+static void show_syscall(const struct subject *s, struct text *t)
+{
+	char state = state_letter(s);
+	const struct guest_regs *r;
+
+	if (!s->task || state == 'Z' || state == 'R') {
+		text_add(t, "running\n");
+		return;
+	}
+	r = &s->task->regs;
+	text_add(t, "%lld", state == 'T' ? -1ll : (long long)READ_ONCE(s->task->sysno));
+	if (state != 'T')
+		text_add(t, " 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx",
+			 (unsigned long long)READ_ONCE(r->rdi),
+			 (unsigned long long)READ_ONCE(r->rsi),
+			 (unsigned long long)READ_ONCE(r->rdx),
+			 (unsigned long long)READ_ONCE(r->r10),
+			 (unsigned long long)READ_ONCE(r->r8),
+			 (unsigned long long)READ_ONCE(r->r9));
+	text_add(t, " 0x%llx 0x%llx\n", (unsigned long long)READ_ONCE(r->rsp),
+		 (unsigned long long)READ_ONCE(r->rip));
+}
+
 /* Only a task's own. */
 static ssize_t store_slack(const struct subject *s, const char *buf, size_t size)
 {
@@ -530,6 +555,7 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 		{ .name = "personality", .mode = RO, .show = show_personality },                 \
 		{ .name = "io", .mode = RO, .show = show_io },                                   \
 		{ .name = "wchan", .mode = RO, .show = show_wchan },                             \
+		{ .name = "syscall", .mode = S_IFREG | 0400, .show = show_syscall },             \
 		{ .name = "sched", .mode = RO, .show = show_sched },                             \
 		{ .name = "mounts", .mode = RO, .show = show_mounts },                           \
 		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                     \

@@ -19,6 +19,7 @@
 void waiter_init(struct waiter *w)
 {
 	atomic_init(&w->word, 0);
+	atomic_init(&w->asleep, WAITER_AWAKE);
 	w->on_sleep = NULL;
 }
 
@@ -31,18 +32,27 @@ void waiter_prepare(struct waiter *w)
  * interruption: the caller looks at its condition once more. */
 static int wait_for(struct waiter *w, unsigned stop, uint64_t deadline_ns)
 {
+	int r = 0;
+
 	if (w->on_sleep && !(atomic_load(&w->word) & (WAITER_WOKEN | stop)))
 		w->on_sleep(w);
+	atomic_store(&w->asleep, stop & WAITER_INTERRUPTED ? WAITER_SLEEPS : WAITER_SLEEPS_DEEP);
 	for (;;) {
 		unsigned word = atomic_load(&w->word);
 
 		if (word & WAITER_WOKEN)
-			return 0;
-		if (word & stop)
-			return -ERESTARTSYS;
-		if (park_wait(&w->word, word, deadline_ns) == -ETIMEDOUT)
-			return atomic_load(&w->word) & WAITER_WOKEN ? 0 : -ETIMEDOUT;
+			break;
+		if (word & stop) {
+			r = -ERESTARTSYS;
+			break;
+		}
+		if (park_wait(&w->word, word, deadline_ns) == -ETIMEDOUT) {
+			r = atomic_load(&w->word) & WAITER_WOKEN ? 0 : -ETIMEDOUT;
+			break;
+		}
 	}
+	atomic_store(&w->asleep, WAITER_AWAKE);
+	return r;
 }
 
 int waiter_wait(struct waiter *w, uint64_t deadline_ns)
@@ -87,6 +97,16 @@ void waiter_clear_interrupt(struct waiter *w)
 bool waiter_is_interrupted(const struct waiter *w)
 {
 	return atomic_load(&w->word) & (WAITER_INTERRUPTED | WAITER_KILLED);
+}
+
+enum waiter_state waiter_state(const struct waiter *w)
+{
+	enum waiter_state asleep = atomic_load(&w->asleep);
+	unsigned word = atomic_load(&w->word), ends = WAITER_WOKEN | WAITER_KILLED;
+
+	if (asleep == WAITER_SLEEPS)
+		ends |= WAITER_INTERRUPTED;
+	return word & ends ? WAITER_AWAKE : asleep;
 }
 
 /* ---- wait queues ---- */

@@ -52,8 +52,15 @@
 #define WAITER_INTERRUPTED 2u /* a signal waits: stays set until cleared */
 #define WAITER_KILLED 4u      /* SIGKILL or group exit: for waiter_wait_killable */
 
+enum waiter_state {
+	WAITER_AWAKE,
+	WAITER_SLEEPS,      /* a signal would wake it */
+	WAITER_SLEEPS_DEEP, /* only what it waits for, or SIGKILL */
+};
+
 struct waiter {
-	atomic_uint word; /* [a] futex word: WAITER_* bits */
+	atomic_uint word;                 /* [a] futex word: WAITER_* bits */
+	_Atomic enum waiter_state asleep; /* [a] for others to look at */
 	/* Called by its thread before it sleeps; NULL: nothing to do. [I] */
 	void (*on_sleep)(struct waiter *w);
 };
@@ -73,6 +80,9 @@ void waiter_wake(struct waiter *w);
 void waiter_interrupt(struct waiter *w, bool killed);
 void waiter_clear_interrupt(struct waiter *w);
 bool waiter_is_interrupted(const struct waiter *w);
+/* What its thread does just now: one that has been woken or interrupted is awake,
+ * also before it has run. */
+enum waiter_state waiter_state(const struct waiter *w);
 
 struct waitq_entry {
 	struct list link; /* [q] */
