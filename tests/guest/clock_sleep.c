@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -38,7 +39,8 @@ static void *spin(void *a)
 }
 static void *ints(void *a)
 {
-	usleep(30000);
+	wait_asleep(getpid(), SYS_clock_nanosleep);
+	usleep(30000); /* which it sleeps at least */
 	pthread_kill(*(pthread_t *)a, SIGUSR1);
 	return 0;
 }
@@ -92,16 +94,19 @@ static void interrupted(void)
 	struct sigaction sa = { .sa_handler = h };
 	sigaction(SIGUSR1, &sa, 0);
 	pthread_t me = pthread_self();
-	struct timespec one = { 1, 0 };
+	struct timespec hundred = { 100, 0 };
 	int cs[] = { 0, 1, 7, 11 };
 	for (int i = 0; i < 4; i++) {
 		memset(&r, 0, sizeof r);
 		pthread_create(&th, 0, ints, &me);
-		SAY_ERROR(clock_nanosleep(cs[i], 0, &one, &r));
-		printf("%d\n", r.tv_sec == 0 && r.tv_nsec > 500000000 && r.tv_nsec < 980000000);
+		long long begin = wait_now_ns();
+		SAY_ERROR(clock_nanosleep(cs[i], 0, &hundred, &r));
+		long long left = r.tv_sec * 1000000000ll + r.tv_nsec;
+		printf("%d\n", left <= 100000000000ll - 30000000 &&
+				       left >= 100000000000ll - (wait_now_ns() - begin));
 		pthread_join(th, 0);
 		clock_gettime(cs[i], &t);
-		t.tv_sec += 1;
+		t.tv_sec += 100;
 		r = z;
 		pthread_create(&th, 0, ints, &me);
 		SAY_ERROR(clock_nanosleep(cs[i], TIMER_ABSTIME, &t, &r));
@@ -119,8 +124,7 @@ static void cpu_clocks_of_others(void)
 		spin(0);
 	}
 	SAY_ERROR(clock_getcpuclockid(p, &c));
-	usleep(100000);
-	printf("%d\n", now(c) > 20000000);
+	WAIT_UNTIL(now(c) > 20000000);
 	long a = now(c);
 	SAY_ERROR(clock_nanosleep(c, 0, &ms, 0));
 	printf("adv %d\n", now(c) - a >= 5000000);
@@ -134,7 +138,7 @@ static void cpu_clocks_of_others(void)
 	sigprocmask(SIG_BLOCK, &s, 0);
 	SAY(timer_settime(tm, 0, &its, 0));
 	siginfo_t si;
-	SAY(sigtimedwait(&s, &si, &(struct timespec){ 3, 0 }) == SIGUSR1);
+	SAY(sigtimedwait(&s, &si, &(struct timespec){ 60, 0 }) == SIGUSR1);
 	SAY(si.si_code == SI_TIMER);
 	kill(p, 9);
 	waitpid(p, 0, 0);
@@ -157,8 +161,7 @@ static void cpu_clocks_of_threads(void)
 
 	pthread_create(&th, 0, spin, 0);
 	pthread_getcpuclockid(th, &c);
-	usleep(80000);
-	printf("thr %d\n", now(c) > 10000000);
+	WAIT_UNTIL(now(c) > 10000000);
 	SAY_ERROR(clock_nanosleep(c, 0, &ms, 0));
 	SAY_ERROR(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &ms, 0));
 	SAY_ERROR(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &ms, 0));

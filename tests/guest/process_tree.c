@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -45,7 +46,7 @@ static void *forker(void *a)
 		signal(SIGUSR1, h);
 		char c = 'r';
 		write(tid_fd[1], &c, 1);
-		sleep(1);
+		WAIT_UNTIL(hits[SIGUSR1]);
 		c = hits[SIGUSR1] ? 'y' : 'n';
 		write(tid_fd[1], &c, 1);
 		_exit(0);
@@ -62,28 +63,48 @@ static int s;
 static long p;
 static siginfo_t si;
 
+static pid_t sets[2];
+
+/* A child with the number sets[0]. */
+static long numbered_child(void)
+{
+	pid_t want = sets[0];
+	long pid = clone3(&a);
+
+	if (pid == 0)
+		_exit(getpid() == want ? 7 : 8);
+	return pid;
+}
+
+/* A number that nobody has, and that can be had again: others may take one meanwhile. */
+static long free_number_twice(int *first_status)
+{
+	for (sets[0] = 30000; sets[0] > 300; sets[0]--) {
+		p = numbered_child();
+		if (p < 0 && errno == EEXIST)
+			continue;
+		if (p < 0)
+			return p;
+		*first_status = reap(p);
+		p = numbered_child();
+		if (p > 0)
+			return p;
+	}
+	return -1;
+}
+
 /* Set_tid. */
 static void set_tid(void)
 {
-	int want = getpid() + 2000;
-	pid_t sets[2] = { want, 0 };
+	int first = -1;
+
 	memset(&a, 0, sizeof a);
 	a.exit_signal = SIGCHLD;
 	a.set_tid = (long)sets;
 	a.set_tid_size = 1;
-	p = clone3(&a);
-	if (p == 0)
-		_exit(getpid() == want ? 7 : 8);
-	SAY(p == want);
-	printf("%x\n", reap(p));
-	p = clone3(&a);
-	if (p == 0)
-		_exit(getpid() == want ? 7 : 8);
-	SAY(p == want);
-	{
-		struct clone_args b = a;
-		SAY(clone3(&b));
-	}
+	SAY(free_number_twice(&first) == sets[0]);
+	printf("%x\n", first);
+	SAY(clone3(&a)); /* now it is taken */
 	printf("%x\n", reap(p));
 	sets[0] = 0;
 	SAY(clone3(&a));
@@ -116,7 +137,7 @@ static void exit_signals(void)
 	p = clone3(&a);
 	if (!p)
 		_exit(3);
-	usleep(30000);
+	WAIT_UNTIL(hits[SIGUSR1]);
 	SAY(hits[SIGUSR1]);
 	SAY(hits[SIGCHLD]);
 	SAY(waitpid(p, &s, WNOHANG));
@@ -129,7 +150,7 @@ static void exit_signals(void)
 	p = clone3(&a);
 	if (!p)
 		_exit(3);
-	usleep(20000);
+	wait_state(p, "Z");
 	SAY(waitpid(p, &s, 0));
 	SAY(waitpid(p, &s, __WALL) == p);
 	printf("%x\n", s);
@@ -137,7 +158,7 @@ static void exit_signals(void)
 	p = clone3(&a);
 	if (!p)
 		_exit(3);
-	usleep(20000);
+	wait_state(p, "Z");
 	SAY(waitpid(p, &s, __WCLONE));
 	SAY(waitpid(p, &s, 0) == p);
 	a.exit_signal = 65;
@@ -201,6 +222,7 @@ static void wait_by_threads(void)
 static void pdeathsig_is_about_the_thread_that_forke(void)
 {
 	signal(SIGUSR1, h);
+	hits[SIGUSR1] = 0;
 	pthread_create(&t, 0, forker, 0);
 	pthread_join(t, 0);
 	char c;
@@ -236,16 +258,17 @@ static void nearest_subreaper_and_thread_leader(void)
 	p = fork();
 	if (!p) {
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
-		pid_t m = getpid();
-		if (!fork()) {
+		pid_t m = getpid(), middle = fork();
+		if (!middle) {
+			middle = getpid();
 			if (!fork()) {
-				usleep(30000);
+				WAIT_UNTIL(getppid() != middle);
 				_exit(getppid() == m ? 9 : 1);
 			}
 			_exit(0);
 		}
 		int s2;
-		wait(&s2);
+		waitpid(middle, &s2, 0);
 		wait(&s2);
 		_exit(WEXITSTATUS(s2));
 	}
@@ -258,8 +281,9 @@ static void orphan_of_a_dead_subreaper_goes_on_up(void)
 	p = fork();
 	if (!p) {
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
+		pid_t parent = getpid();
 		if (!fork()) {
-			usleep(40000);
+			WAIT_UNTIL(getppid() != parent);
 			_exit(6);
 		}
 		_exit(0);
@@ -275,14 +299,20 @@ static void waitid_fields(void)
 {
 	memset(&si, 0x55, sizeof si);
 	SAY(waitid(P_ALL, 0, &si, WEXITED | WNOHANG));
+	int hold[2];
+	char c;
+	pipe(hold);
 	p = fork();
 	if (!p) {
-		usleep(100000);
+		close(hold[1]);
+		read(hold[0], &c, 1);
 		_exit(0);
 	}
 	memset(&si, 0x55, sizeof si);
 	SAY(waitid(P_ALL, 0, &si, WEXITED | WNOHANG));
 	printf("%d %d %d %d\n", si.si_signo, si.si_pid, si.si_code, si.si_errno);
+	close(hold[1]);
+	close(hold[0]);
 	SAY(waitid(P_ALL, 0, NULL, WEXITED));
 	p = fork();
 	if (!p)
