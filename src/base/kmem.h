@@ -9,9 +9,10 @@
 #include "base/base.h"
 
 enum kmem_use {
-	KMEM_QUEUES, /* bytes on their way: sockets, messages, events; System V objects */
-	KMEM_NAMES,  /* of files: names in the overlay, extended attributes */
-	KMEM_TABLES, /* of descriptors and groups */
+	KMEM_QUEUES,  /* bytes on their way: sockets, messages, events; System V objects */
+	KMEM_NAMES,   /* of files: names in the overlay, extended attributes */
+	KMEM_TABLES,  /* of descriptors and groups */
+	KMEM_FILTERS, /* programs of seccomp filters */
 	KMEM_USES
 };
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "procfs/internal.h"
+#include "task/seccomp.h"
 #include "task/tty.h"
 #include "task/user.h"
 
@@ -290,10 +291,11 @@ static void show_status(const struct subject *s, struct text *t)
 	text_add(
 		t,
 		"CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n"
-		"NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tvulnerable\n",
+		"NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%u\nSpeculation_Store_Bypass:\tvulnerable\n",
 		(unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
 		(unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
-		(unsigned long long)c->cap_ambient, s->task->no_new_privs);
+		(unsigned long long)c->cap_ambient, (int)s->task->no_new_privs,
+		seccomp_mode(s->task), seccomp_count(s->task));
 	status_cpus(s, t);
 	text_add(t, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
 		 atomic_load(&s->task->nvcsw), atomic_load(&s->task->nivcsw));

@@ -358,6 +358,18 @@ static void show_boot_id(const struct subject *s, struct text *t)
 		 (unsigned long long)(r >> 16));
 }
 
+#define SECCOMP_LOGGED "kill_process kill_thread trap errno user_notif trace log"
+
+static void show_seccomp_avail(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, SECCOMP_LOGGED " allow\n");
+}
+
+static void show_seccomp_logged(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, SECCOMP_LOGGED "\n");
+}
+
 #define RO (S_IFREG | 0444)
 #define DIR_ (S_IFDIR | 0555)
 
@@ -365,6 +377,12 @@ static const struct pentry random_entries[] = {
 	{ .name = "boot_id", .mode = RO, .show = show_boot_id },
 	{ .name = "uuid", .mode = RO, .show = show_uuid },
 	{ .name = "entropy_avail", .mode = RO, .show = show_somaxconn },
+	{ .name = NULL },
+};
+
+static const struct pentry seccomp_entries[] = {
+	{ .name = "actions_avail", .mode = RO, .show = show_seccomp_avail },
+	{ .name = "actions_logged", .mode = RO, .show = show_seccomp_logged },
 	{ .name = NULL },
 };
 
@@ -382,7 +400,7 @@ static const struct pentry kernel_entries[] = {
 	{ .name = "overflowgid", .mode = RO, .show = show_overflow },
 	{ .name = "core_pattern", .mode = RO, .show = show_core_pattern },
 	{ .name = "randomize_va_space", .mode = RO, .show = show_one },
-	{ .name = "seccomp", .mode = DIR_, .children = (const struct pentry[]){ { .name = NULL } } },
+	{ .name = "seccomp", .mode = DIR_, .children = seccomp_entries },
 	{ .name = "shmmax", .mode = RO, .show = show_shmmax },
 	{ .name = "shmall", .mode = RO, .show = show_shmmax },
 	{ .name = "shmmni", .mode = RO, .show = show_shmmni },

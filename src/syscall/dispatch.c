@@ -10,6 +10,7 @@
 #include "syscall/stats.h"
 #include "syscall/strace.h"
 #include "syscall/syscall.h"
+#include "task/seccomp.h"
 
 struct kernel_stats kernel_stats;
 
@@ -24,6 +25,18 @@ static inline long syscall_call(const struct syscall_entry *e, struct task *t,
 	return likely(e->fn != NULL) ? e->fn(t, args) : syscall_refuse(e);
 }
 
+/* A call that the task's own filters look at first. */
+static long syscall_call_filtered(const struct syscall_entry *e, struct task *t, int64_t nr,
+				  const struct sysargs *args)
+{
+	long ret;
+
+	if ((atomic_load(&t->call_work) & CALL_WORK_SECCOMP) &&
+	    !seccomp_admits(t, (int)nr, args->a, &ret))
+		return ret;
+	return syscall_call(e, t, args);
+}
+
 static COLD __attribute__((noinline)) long syscall_call_traced(const struct syscall_entry *e,
 							       struct task *t, int64_t nr,
 							       const struct sysargs *args)
@@ -32,7 +45,7 @@ static COLD __attribute__((noinline)) long syscall_call_traced(const struct sysc
 	long ret;
 
 	strace_enter(&line, t, nr, args);
-	ret = syscall_call(e, t, args);
+	ret = syscall_call_filtered(e, t, nr, args);
 	strace_leave(&line, t, nr, args, ret);
 	return ret;
 }
@@ -58,6 +71,8 @@ void syscall_dispatch(struct task *t, int64_t nr)
 
 	if (unlikely(strace_enabled))
 		ret = syscall_call_traced(e, t, nr, &args);
+	else if (unlikely(atomic_load_explicit(&t->call_work, memory_order_relaxed)))
+		ret = syscall_call_filtered(e, t, nr, &args);
 	else
 		ret = syscall_call(e, t, &args);
 	lock_assert_none_held("the end of a system call");

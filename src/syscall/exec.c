@@ -241,6 +241,17 @@ static int exec_load(struct exec *x, const struct vfs_ctx *ctx)
 	return 0;
 }
 
+/* Another thread, gone by now, has seen to it that no privileges are gained (TSYNC of
+ * seccomp(2)) after they were counted in. */
+static int exec_lose_privileges(struct exec *x)
+{
+	if (!x->is_privileged || !x->t->no_new_privs)
+		return 0;
+	cred_put(x->cred);
+	x->cred = NULL;
+	return exec_make_cred(x);
+}
+
 static long exec_run(struct exec *x)
 {
 	struct task *t = x->t;
@@ -248,8 +259,11 @@ static long exec_run(struct exec *x)
 
 	if (r < 0)
 		return r;
-	r = exec_load(x, task_vfs_begin(t));
-	task_vfs_end(t);
+	r = exec_lose_privileges(x);
+	if (r == 0) {
+		r = exec_load(x, task_vfs_begin(t));
+		task_vfs_end(t);
+	}
 	/* There is no program to go back to. */
 	if (r < 0)
 		task_exit_group(t, ABI_WAIT_SIGNALED(SIGSEGV, 0));

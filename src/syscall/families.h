@@ -50,6 +50,9 @@ SYSCALL(fcntl);
 /* ---- ioctl.c ---- */
 SYSCALL(ioctl);
 
+/* ---- seccomp.c ---- */
+SYSCALL(seccomp);
+
 /* ---- open.c ---- */
 SYSCALL(open);
 SYSCALL(openat);

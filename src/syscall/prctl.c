@@ -10,8 +10,10 @@
 
 #include "abi/errno.h"
 #include "abi/prctl.h"
+#include "abi/seccomp.h"
 #include "syscall/families.h"
 #include "syscall/syscall.h"
+#include "task/seccomp.h"
 
 #define GUEST_TOP ((uint64_t)1 << 47)
 #define TIMER_SLACK_DEFAULT 50000u
@@ -79,7 +81,7 @@ static long set_no_new_privs(struct task *t, const struct sysargs *args)
 {
 	if (args->a[1] != 1 || args->a[2] || args->a[3] || args->a[4])
 		return -EINVAL;
-	t->no_new_privs = true;
+	atomic_store(&t->no_new_privs, true);
 	return 0;
 }
 
@@ -215,6 +217,21 @@ static long set_keepcaps(struct task *t, uint64_t on)
 	return on > 1 ? -EINVAL : edit_cred(t, edit_keepcaps, on);
 }
 
+/* ---- seccomp ---- */
+
+/* The older door to seccomp(2), without flags. */
+static long set_seccomp(struct task *t, const struct sysargs *args)
+{
+	switch (args->a[1]) {
+	case SECCOMP_MODE_STRICT:
+		return seccomp_set_strict(t);
+	case SECCOMP_MODE_FILTER:
+		return seccomp_set_filter(t, 0, args->a[2]);
+	default:
+		return -EINVAL;
+	}
+}
+
 /* ---- memory ---- */
 
 /* Names of anonymous mappings are checked and not kept. */
@@ -285,8 +302,6 @@ static long prctl_cred(struct task *t, const struct sysargs *args)
 static long prctl_absent(struct task *t, const struct sysargs *args)
 {
 	switch ((int)args->a[0]) {
-	case PR_GET_SECCOMP:
-		return 0;
 	case PR_SET_THP_DISABLE:
 		return no_more_args(args, 2) ? 0 : -EINVAL;
 	case PR_GET_THP_DISABLE:
@@ -338,6 +353,10 @@ SYSCALL(prctl)
 		return set_no_new_privs(t, args);
 	case PR_GET_NO_NEW_PRIVS:
 		return get_no_new_privs(t, args);
+	case PR_GET_SECCOMP:
+		return seccomp_mode(t);
+	case PR_SET_SECCOMP:
+		return set_seccomp(t, args);
 	case PR_SET_CHILD_SUBREAPER:
 		__atomic_store_n(&t->group->is_subreaper, args->a[1] != 0, __ATOMIC_RELAXED);
 		return 0;

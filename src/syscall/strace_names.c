@@ -23,6 +23,7 @@
 #include "abi/mman.h"
 #include "abi/prctl.h"
 #include "abi/sched.h"
+#include "abi/seccomp.h"
 #include "abi/signal.h"
 #include "abi/stat.h"
 #include "abi/time.h"
@@ -89,6 +90,12 @@ static const struct strace_name arch_prctls[] = {
 	M(ABI_ARCH_GET_FS, "ARCH_GET_FS"),         M(ABI_ARCH_GET_GS, "ARCH_GET_GS"),
 	M(ABI_ARCH_GET_CPUID, "ARCH_GET_CPUID"),   M(ABI_ARCH_SET_CPUID, "ARCH_SET_CPUID"),
 	M(ABI_ARCH_CET_STATUS, "ARCH_CET_STATUS"), M(ABI_ARCH_SHSTK_STATUS, "ARCH_SHSTK_STATUS"),
+};
+static const struct strace_name seccomp_ops[] = {
+	N(SECCOMP_SET_MODE_STRICT),
+	N(SECCOMP_SET_MODE_FILTER),
+	N(SECCOMP_GET_ACTION_AVAIL),
+	N(SECCOMP_GET_NOTIF_SIZES),
 };
 static const struct strace_name rlimits[] = {
 	N(RLIMIT_CPU),      N(RLIMIT_FSIZE), N(RLIMIT_DATA),   N(RLIMIT_STACK),
@@ -286,6 +293,7 @@ static const struct strace_names value_tables[ARG_KINDS] = {
 	[ARG_SIG_HOW] = STRACE_NAMES(sig_hows),       [ARG_EPOLL_OP] = STRACE_NAMES(epoll_ops),
 	[ARG_ITIMER] = STRACE_NAMES(itimers),         [ARG_SCHED_POLICY] = STRACE_NAMES(policies),
 	[ARG_SOCKLEVEL] = STRACE_NAMES(sock_levels),  [ARG_WAIT_TYPE] = STRACE_NAMES(wait_types),
+	[ARG_SECCOMP_OP] = STRACE_NAMES(seccomp_ops),
 };
 
 static const struct strace_names flag_tables[ARG_KINDS] = {

@@ -16,6 +16,7 @@
 #include "base/pool.h"
 #include "host/host.h"
 #include "task/internal.h"
+#include "task/seccomp.h"
 
 /* ---- vfork: the parent waits until the child has its own memory ---- */
 
@@ -442,6 +443,7 @@ void task_finish(struct task *t)
 	if (t->kernel->ops->uring_leave)
 		t->kernel->ops->uring_leave(t, false);
 	group_timers_task_exit(t);
+	seccomp_leave(t);
 	task_release_resources(t);
 
 	group_get(g);

@@ -20,6 +20,7 @@
 #include "abi/sched.h"
 #include "abi/signal.h"
 #include "task/internal.h"
+#include "task/seccomp.h"
 
 #ifndef CAP_SYS_ADMIN
 #define CAP_SYS_ADMIN 21
@@ -167,7 +168,6 @@ static void child_inherit(struct task *t, struct task *child, const struct clone
 	}
 	if (has(req, CLONE_CHILD_CLEARTID))
 		child->clear_child_tid = req->child_tid;
-	child->no_new_privs = t->no_new_privs;
 	child->timer_slack_ns = t->timer_slack_ns;
 	child->cpu_affinity = t->cpu_affinity;
 	child->nice = t->nice;
@@ -367,6 +367,8 @@ static int child_link(struct task *t, struct task *child, const struct clone_req
 		g->ntasks++;
 		list_push_back(&g->tasks, &child->group_link);
 	}
+	if (r == 0)
+		seccomp_fork_locked(t, child);
 	group_sighand_unlock(g);
 	if (r < 0)
 		pid_clear_task_locked(child->tid);

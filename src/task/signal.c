@@ -410,9 +410,24 @@ void signal_force_fault(struct task *t, int signo, int code, uint64_t addr, uint
 	t->error_code = error_code;
 	if (trapno == 14)
 		t->fault_addr = addr;
+	signal_force(t, &info);
+}
+
+void signal_force(struct task *t, const struct ksiginfo *info)
+{
 	group_sighand_lock(t->group);
-	force_locked(t, &info);
+	force_locked(t, info);
 	group_sighand_unlock(t->group);
+}
+
+void signal_kill(struct thread_group *g, const struct ksiginfo *info)
+{
+	group_sighand_lock(g);
+	if (!g->exiting) {
+		g->fatal = *info;
+		group_kill_locked(g, info->signo);
+	}
+	group_sighand_unlock(g);
 }
 
 /* ---- actions ---- */

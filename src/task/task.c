@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "task/internal.h"
+#include "task/seccomp.h"
 
 POOL_DEFINE(task_pool, struct task);
 
@@ -88,6 +89,7 @@ void task_destroy(struct task *t)
 
 	ASSERT(list_empty(&t->group_link));
 	task_unshare_sem(t);
+	seccomp_leave(t);
 	platform_ctx_destroy(t->ctx);
 	if (t->mm) {
 		mm_user_del(t->mm);

@@ -52,6 +52,7 @@ struct fdtable;
 struct fs_context;
 struct kernel;
 struct posix_timer;
+struct seccomp_filter;
 struct sem_undo;
 struct tty;
 struct uring_task;
@@ -121,6 +122,16 @@ struct task_helper {
 	void *arg;
 };
 
+/* What stands before and after each of a task's calls: one test when nothing does. */
+#define CALL_WORK_SECCOMP 1u
+
+/* seccomp.h has what it means. Written under sighand.lock. */
+struct task_seccomp {
+	atomic_int mode; /* SECCOMP_MODE_* */
+	atomic_uint count;
+	struct seccomp_filter *_Atomic filter; /* the youngest; reference, and its user */
+};
+
 struct task {
 	struct list group_link;     /* [P,s] on group->tasks */
 	struct thread_group *group; /* [I] reference */
@@ -164,15 +175,15 @@ struct task {
 	uint32_t trapno, error_code; /* [o] */
 
 	/* thread area, exit */
-	gva_t clear_child_tid;   /* [o] */
-	gva_t robust_list;       /* [o] */
-	int exit_status;         /* [P] wait status of this thread */
-	bool exiting;            /* [o] */
-	struct vfork *vfork;     /* [o] the parent to release at exec, exit; others: if any */
-	bool no_new_privs;       /* [o] */
-	int pdeath_signal;       /* [P] */
-	uint64_t start_ns;       /* [I] CLOCK_BOOTTIME */
-	uint64_t timer_slack_ns; /* [o] */
+	gva_t clear_child_tid;    /* [o] */
+	gva_t robust_list;        /* [o] */
+	int exit_status;          /* [P] wait status of this thread */
+	bool exiting;             /* [o] */
+	struct vfork *vfork;      /* [o] the parent to release at exec, exit; others: if any */
+	atomic_bool no_new_privs; /* [o], and set by other threads' TSYNC [s] */
+	int pdeath_signal;        /* [P] */
+	uint64_t start_ns;        /* [I] CLOCK_BOOTTIME */
+	uint64_t timer_slack_ns;  /* [o] */
 	atomic_ulong utime_ns, stime_ns; /* of earlier contexts; see task_times() */
 	atomic_ulong nvcsw, nivcsw, minflt, majflt;
 	uint64_t cpu_affinity;         /* [o] */
@@ -183,6 +194,8 @@ struct task {
 	struct task_helper helper;     /* [I] of a helper; fn NULL: a guest's thread */
 	atomic_bool futex_left;        /* [a] exits: hands no PI futex over any more */
 	struct sem_undo *sem_undo;     /* [o] of System V semaphores: ipc/ */
+	atomic_uint call_work;         /* [a] CALL_WORK_* */
+	struct task_seccomp seccomp;
 };
 
 /* Resources by Linux's numbers (asm-generic/resource.h). */
@@ -429,9 +442,12 @@ struct file_owner file_owner_get(const struct file *f);
 void file_owner_signal(struct task *from, const struct file_owner *o, int signo);
 /* The permission rule of kill(2). */
 int signal_may_send(struct task *from, struct thread_group *to, int signo);
-/* A fault of the running task itself. */
+/* A fault of the running task itself; and the same with all that siginfo can say. */
+void signal_force(struct task *t, const struct ksiginfo *info);
 void signal_force_fault(struct task *t, int signo, int code, uint64_t addr, uint32_t trapno,
 			uint32_t error_code);
+/* Ends the process as by this signal's default action: nothing can keep it. */
+void signal_kill(struct thread_group *g, const struct ksiginfo *info);
 /* For the first task, before it starts: what it ignores and blocks from the beginning. */
 void signal_inherit(struct task *t, sigmask_t ignored, sigmask_t blocked);
 bool signal_is_pending(struct task *t); /* something unblocked waits */
