@@ -102,6 +102,13 @@ static int reply(uint64_t id, int64_t val, int error, unsigned flags)
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
+/* There is one answer to a call, which perhaps has gone on already. */
+static void answered(uint64_t id)
+{
+	CHECK(reply(id, 1, 0, 0) == -1);
+	CHECK(errno == EINPROGRESS || errno == ENOENT);
+}
+
 static int events(int timeout)
 {
 	struct pollfd p = { listener, POLLIN | POLLOUT, 0 };
@@ -137,7 +144,7 @@ static void answers(void)
 	CHECK(n.data.instruction_pointer != 0);
 	CHECK_EQ(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.id), 0);
 	CHECK_EQ(reply(n.id, 1000, 0, 0), 0);
-	CHECK_ERR(reply(n.id, 1, 0, 0), ENOENT);
+	answered(n.id);
 	CHECK_ERR(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.id), ENOENT);
 	last = n.id;
 	n = get();
@@ -386,7 +393,7 @@ static void descriptors(void)
 	CHECK_EQ(reply(n.id, 1000, 0, 0), 0);
 	n = get();
 	CHECK_EQ(addfd((struct seccomp_notif_addfd){ n.id, setfd | now, fd[0], 61, 0 }), 61);
-	CHECK_ERR(reply(n.id, 0, 0, 0), ENOENT);
+	answered(n.id);
 	CHECK_EQ(end_status(), 0);
 	close((int)fd[0]);
 	close((int)fd[1]);
