@@ -321,6 +321,25 @@ void mapping_set_remove(struct mapping_set *s, struct mapping_space *ms, gva_t a
 	view_settle(v);
 }
 
+int mapping_set_add_under(struct mutex *lock, struct mapping_set *s, struct mapping_space *ms,
+			  gva_t addr, uint64_t size, fileoff_t off, bool writable)
+{
+	int err;
+
+	mutex_lock(lock);
+	err = mapping_set_add(s, ms, addr, size, off, writable);
+	mutex_unlock(lock);
+	return err;
+}
+
+void mapping_set_remove_under(struct mutex *lock, struct mapping_set *s, struct mapping_space *ms,
+			      gva_t addr, uint64_t size, fileoff_t off, bool writable)
+{
+	mutex_lock(lock);
+	mapping_set_remove(s, ms, addr, size, off, writable);
+	mutex_unlock(lock);
+}
+
 static void invalidate(const struct mapping_view *v, fileoff_t start, fileoff_t end,
 		       bool invalidate_private)
 {

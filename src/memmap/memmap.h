@@ -166,6 +166,11 @@ int mapping_set_add(struct mapping_set *s, struct mapping_space *ms, gva_t addr,
  * entry aside for when there is no memory for that. */
 void mapping_set_remove(struct mapping_set *s, struct mapping_space *ms, gva_t addr, uint64_t size,
 			fileoff_t off, bool writable);
+/* The same two, taking the mappable's maps lock for it. */
+int mapping_set_add_under(struct mutex *lock, struct mapping_set *s, struct mapping_space *ms,
+			  gva_t addr, uint64_t size, fileoff_t off, bool writable) MUST_CHECK;
+void mapping_set_remove_under(struct mutex *lock, struct mapping_set *s, struct mapping_space *ms,
+			      gva_t addr, uint64_t size, fileoff_t off, bool writable);
 /* Calls invalidate on every mapping of [start, end) (file offsets). A space that maps
  * since a fork comes after the one that it was forked from (fork relies on that). */
 void mapping_set_invalidate(struct mapping_set *s, fileoff_t start, fileoff_t end,

@@ -16,14 +16,9 @@
 int pagecache_add_mapping(struct pagecache *pc, struct mapping_space *ms, gva_t addr, uint64_t size,
 			  fileoff_t off, bool writable)
 {
-	int r;
-
 	if (pc->mode == PAGECACHE_SHARED)
 		return -ENODEV;
-	mutex_lock(&pc->maps_lock);
-	r = mapping_set_add(&pc->maps, ms, addr, size, off, writable);
-	mutex_unlock(&pc->maps_lock);
-	return r;
+	return mapping_set_add_under(&pc->maps_lock, &pc->maps, ms, addr, size, off, writable);
 }
 
 void pagecache_remove_mapping(struct pagecache *pc, struct mapping_space *ms, gva_t addr,
@@ -31,9 +26,7 @@ void pagecache_remove_mapping(struct pagecache *pc, struct mapping_space *ms, gv
 {
 	bool is_cached;
 
-	mutex_lock(&pc->maps_lock);
-	mapping_set_remove(&pc->maps, ms, addr, size, off, writable);
-	mutex_unlock(&pc->maps_lock);
+	mapping_set_remove_under(&pc->maps_lock, &pc->maps, ms, addr, size, off, writable);
 	rwlock_read(&pc->data_lock);
 	is_cached = pc->cache.count > 0;
 	rwlock_read_unlock(&pc->data_lock);

@@ -82,17 +82,6 @@ void map_barrier(struct ring *r)
 	mutex_unlock(&r->maps_lock);
 }
 
-static int set_add(struct ring *r, struct mapping_space *ms, gva_t addr, uint64_t size,
-		   fileoff_t off, bool writable)
-{
-	int err;
-
-	mutex_lock(&r->maps_lock);
-	err = mapping_set_add(&r->maps, ms, addr, size, off, writable);
-	mutex_unlock(&r->maps_lock);
-	return err;
-}
-
 static int map_add(struct mappable *m, struct mapping_space *ms, gva_t addr, uint64_t size,
 		   fileoff_t off, bool writable)
 {
@@ -103,7 +92,7 @@ static int map_add(struct mappable *m, struct mapping_space *ms, gva_t addr, uin
 	/* A longer mapping is one whose rest has no pages. */
 	if (!region_at(r, off, &start, &mf_offset, &all))
 		return -ENOMEM;
-	return set_add(r, ms, addr, size, off, writable);
+	return mapping_set_add_under(&r->maps_lock, &r->maps, ms, addr, size, off, writable);
 }
 
 static void map_remove(struct mappable *m, struct mapping_space *ms, gva_t addr, uint64_t size,
@@ -111,15 +100,15 @@ static void map_remove(struct mappable *m, struct mapping_space *ms, gva_t addr,
 {
 	struct ring *r = ring_of_mappable(m);
 
-	mutex_lock(&r->maps_lock);
-	mapping_set_remove(&r->maps, ms, addr, size, off, writable);
-	mutex_unlock(&r->maps_lock);
+	mapping_set_remove_under(&r->maps_lock, &r->maps, ms, addr, size, off, writable);
 }
 
 static int map_copy(struct mappable *m, struct mapping_space *ms, gva_t src UNUSED, gva_t dst,
 		    uint64_t size, fileoff_t off, bool writable)
 {
-	return set_add(ring_of_mappable(m), ms, dst, size, off, writable);
+	struct ring *r = ring_of_mappable(m);
+
+	return mapping_set_add_under(&r->maps_lock, &r->maps, ms, dst, size, off, writable);
 }
 
 static int map_translate(struct mappable *m, fileoff_t start, fileoff_t end, fileoff_t opt_start,

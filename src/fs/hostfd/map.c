@@ -41,14 +41,10 @@ static int map_add(struct mappable *m, struct mapping_space *ms, gva_t addr, uin
 		   fileoff_t off, bool writable)
 {
 	struct hostfd_map *hm = map_of(m);
-	int r;
 
 	if (writable && !hm->may_write)
 		return -EACCES;
-	mutex_lock(&hm->maps_lock);
-	r = mapping_set_add(&hm->maps, ms, addr, size, off, writable);
-	mutex_unlock(&hm->maps_lock);
-	return r;
+	return mapping_set_add_under(&hm->maps_lock, &hm->maps, ms, addr, size, off, writable);
 }
 
 static void map_remove(struct mappable *m, struct mapping_space *ms, gva_t addr, uint64_t size,
@@ -56,9 +52,7 @@ static void map_remove(struct mappable *m, struct mapping_space *ms, gva_t addr,
 {
 	struct hostfd_map *hm = map_of(m);
 
-	mutex_lock(&hm->maps_lock);
-	mapping_set_remove(&hm->maps, ms, addr, size, off, writable);
-	mutex_unlock(&hm->maps_lock);
+	mapping_set_remove_under(&hm->maps_lock, &hm->maps, ms, addr, size, off, writable);
 }
 
 static int map_copy(struct mappable *m, struct mapping_space *ms, gva_t src UNUSED, gva_t dst,

@@ -51,23 +51,17 @@ static void tmpfs_remove_mapping(struct mappable *m, struct mapping_space *ms, g
 {
 	struct tmpfs_data *d = &inode_of(m)->data;
 
-	mutex_lock(&d->maps_lock);
-	mapping_set_remove(&d->maps, ms, addr, size, off, writable);
-	mutex_unlock(&d->maps_lock);
+	mapping_set_remove_under(&d->maps_lock, &d->maps, ms, addr, size, off, writable);
 }
 
 static int tmpfs_copy_mapping(struct mappable *m, struct mapping_space *ms, gva_t src, gva_t dst,
 			      uint64_t size, fileoff_t off, bool writable)
 {
 	struct tmpfs_data *d = &inode_of(m)->data;
-	int r;
 
 	(void)src;
 	/* A twin of what was allowed once: seals are not asked again. */
-	mutex_lock(&d->maps_lock);
-	r = mapping_set_add(&d->maps, ms, dst, size, off, writable);
-	mutex_unlock(&d->maps_lock);
-	return r;
+	return mapping_set_add_under(&d->maps_lock, &d->maps, ms, dst, size, off, writable);
 }
 
 /* Fills around [start, end), inside what may be translated. */
