@@ -29,17 +29,14 @@ static long stat_place(struct task *t, const struct vfs_ctx *ctx, const struct p
 
 static long stat_file(struct task *t, int fd, const struct stat_out *out)
 {
-	struct file *f = fd_get(t, fd);
 	struct kstat st = { 0 };
-	int r;
+	struct path p;
+	int r = fd_getattr(t, fd, &st, &p);
 
-	if (!f)
-		return -EBADF;
-	r = file_getattr(f, task_vfs_begin_file(t, f), &st);
-	task_vfs_end(t);
-	if (r == 0)
-		r = out->put(t, &st, &f->path, out->user);
-	file_put(f);
+	if (r < 0)
+		return r;
+	r = out->put(t, &st, &p, out->user);
+	path_put(&p);
 	return r;
 }
 

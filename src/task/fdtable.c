@@ -451,3 +451,20 @@ int fd_dir(struct task *t, int dirfd, const char *name, struct path *out)
 	file_put(f);
 	return 0;
 }
+
+int fd_getattr(struct task *t, int fd, struct kstat *out, struct path *path)
+{
+	struct file *f = fd_get(t, fd);
+	int r;
+
+	if (!f)
+		return -EBADF;
+	r = file_getattr(f, task_vfs_begin_file(t, f), out);
+	task_vfs_end(t);
+	if (r == 0) {
+		*path = f->path;
+		path_get(path);
+	}
+	file_put(f);
+	return r;
+}

@@ -504,6 +504,8 @@ int fd_close(struct task *t, int fd);
 /* A directory's descriptor with a name -> a place, with a reference: an empty path for
  * AT_FDCWD and absolute names. -EBADF, -ENOTDIR only when the name is relative. */
 int fd_dir(struct task *t, int dirfd, const char *name, struct path *out) MUST_CHECK;
+/* What an open file is, and where: *path, a reference. -EBADF. */
+int fd_getattr(struct task *t, int fd, struct kstat *out, struct path *path) MUST_CHECK;
 int fd_close_range(struct task *t, unsigned first, unsigned last, bool cloexec_only);
 void fdtable_close_on_exec(struct task *t);
 int fd_set_cloexec(struct task *t, int fd, bool on);

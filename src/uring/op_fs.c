@@ -10,6 +10,7 @@
 
 #include "abi/fcntl.h"
 #include "abi/stat.h"
+#include "base/kmem.h"
 #include "uring/files.h"
 #include "uring/internal.h"
 #include "uring/ops.h"
@@ -51,7 +52,7 @@ static int names_get(struct req *req, gva_t a, gva_t b, size_t value_size)
 		nb = mm_copy_in_str(mm, two, b, sizeof(two));
 	if (na < 0 || nb < 0)
 		return (int)MIN(na, nb);
-	n = malloc(sizeof(*n) + (size_t)na + 1 + (size_t)nb + 1 + value_size);
+	n = kmem_alloc_for(KMEM_URING, sizeof(*n) + (size_t)na + 1 + (size_t)nb + 1 + value_size);
 	if (!n)
 		return -ENOMEM;
 	n->second = (size_t)na + 1;
@@ -245,18 +246,15 @@ int statx_prep(struct req *req, const struct io_uring_sqe *sqe)
 
 static int stat_open_file(struct task *t, int fd, struct abi_statx *out)
 {
-	struct file *f = fd_get(t, fd);
 	struct kstat st = { 0 };
-	int r;
+	struct path p;
+	int r = fd_getattr(t, fd, &st, &p);
 
-	if (!f)
-		return -EBADF;
-	r = file_getattr(f, task_vfs_begin_file(t, f), &st);
-	task_vfs_end(t);
-	if (r == 0)
-		statx_fill(&st, &f->path, out);
-	file_put(f);
-	return r;
+	if (r < 0)
+		return r;
+	statx_fill(&st, &p, out);
+	path_put(&p);
+	return 0;
 }
 
 static int stat_name(struct task *t, const struct op_fs *fs, const char *name,
