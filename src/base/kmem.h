@@ -13,6 +13,7 @@ enum kmem_use {
 	KMEM_NAMES,   /* of files: names in the overlay, extended attributes */
 	KMEM_TABLES,  /* of descriptors and groups */
 	KMEM_FILTERS, /* programs of seccomp filters */
+	KMEM_URING,   /* what io_uring's requests carry; tables of slots and pinned pages */
 	KMEM_USES
 };
 

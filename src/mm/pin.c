@@ -15,9 +15,10 @@
  */
 #include "mm/internal.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "base/pool.h"
 
 /* Faults for one page may be undone before we look; not for ever. */
@@ -38,18 +39,21 @@ static struct mutex pins_lock = MUTEX_INIT(LOCK_MM_PINS);
 
 static int piece_room(struct mm_pin *pin)
 {
-	unsigned capacity = pin->capacity ? pin->capacity * 2 : 4;
+	size_t capacity = pin->capacity ? pin->capacity * 2 : 4;
 	struct block *grown;
 
 	if (pin->count < pin->capacity)
 		return 0;
 	if (FAULT_POINT("mm.pin"))
 		return -ENOMEM;
-	grown = realloc(pin->blocks, capacity * sizeof(*grown));
+	grown = kmem_alloc_for(KMEM_URING, capacity * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
+	if (pin->count)
+		memcpy(grown, pin->blocks, pin->count * sizeof(*grown));
+	kmem_free_for(KMEM_URING, pin->blocks);
 	pin->blocks = grown;
-	pin->capacity = capacity;
+	pin->capacity = (unsigned)capacity;
 	return 0;
 }
 
@@ -64,7 +68,8 @@ static void piece_add(struct mm_pin *pin, uint64_t offset, uint64_t size)
 		pin->blocks[pin->count++] = (struct block){ base, size };
 }
 
-/* Takes what is there at addr: its size; 0: nothing that serves. => active_lock */
+/* Takes what is there at addr, which then holds memory: its size; 0: nothing that
+ * serves. => active_lock */
 static int64_t take_present(struct mm *mm, struct mm_pin *pin, gva_t addr, int access)
 {
 	struct pma *p = pma_find(mm, addr);
@@ -79,10 +84,11 @@ static int64_t take_present(struct mm *mm, struct mm_pin *pin, gva_t addr, int a
 	if (err)
 		return err;
 	offset = pma_offset(p, addr);
-	size = MIN(pin->end, p->node.end) - addr;
+	size = MIN(MIN(pin->end, p->node.end), addr + EXTENT_MAX) - addr;
 	memfile_incref(pin->mf, offset, size);
 	piece_add(pin, offset, size);
-	return (int64_t)size;
+	err = memfile_commit(pin->mf, offset, size);
+	return err ? err : (int64_t)size;
 }
 
 static int64_t take_some(struct mm *mm, struct mm_pin *pin, gva_t addr, int access)
@@ -101,16 +107,6 @@ static int64_t take_some(struct mm *mm, struct mm_pin *pin, gva_t addr, int acce
 			return -EFAULT;
 	}
 	return -EFAULT;
-}
-
-static int commit_all(const struct mm_pin *pin)
-{
-	int err = 0;
-
-	for (unsigned i = 0; i < pin->count && !err; i++)
-		err = memfile_commit(pin->mf, memfile_offset(pin->mf, pin->blocks[i].base),
-				     pin->blocks[i].size);
-	return err;
 }
 
 /* ---- pins ---- */
@@ -135,15 +131,15 @@ int mm_pin(struct mm *mm, gva_t addr, uint64_t size, int access, struct mm_pin *
 	list_push_back(&mm->pins, &pin->link);
 	mutex_unlock(&pins_lock);
 	for (at = pin->start; at < pin->end && !err;) {
-		int64_t got = take_some(mm, pin, at, access);
+		/* Piece by piece: what is pinned cannot be evicted. */
+		int64_t got = memfile_over_limit(pin->mf) ? -ENOMEM
+							  : take_some(mm, pin, at, access);
 
 		if (got < 0)
 			err = (int)got;
 		else
 			at += (uint64_t)got;
 	}
-	if (!err)
-		err = commit_all(pin);
 	if (err) {
 		mm_unpin(pin);
 		return err;
@@ -162,7 +158,7 @@ void mm_unpin(struct mm_pin *pin)
 	for (unsigned i = 0; i < pin->count; i++)
 		memfile_decref(pin->mf, memfile_offset(pin->mf, pin->blocks[i].base),
 			       pin->blocks[i].size);
-	free(pin->blocks);
+	kmem_free_for(KMEM_URING, pin->blocks);
 	pool_free(&mm_pin_pool, pin);
 }
 

@@ -2,10 +2,8 @@
  * Registered buffers: guest memory that is pinned, so that a read or write goes
  * straight between a file and its pages, whatever the guest has mapped there by then.
  *
- * They count against RLIMIT_MEMLOCK of their user, all address spaces together, as in
- * Linux; CAP_IPC_LOCK lifts that.
+ * They count as locked memory (locked.h).
  */
-#include <linux/capability.h>
 #include <stdlib.h>
 
 #include "abi/fcntl.h"
@@ -37,7 +35,8 @@ void fixed_buf_put(struct fixed_buf *b)
 	pool_free(&fixed_buf_pool, b);
 }
 
-static int buf_create(struct task *t, gva_t addr, uint64_t size, struct fixed_buf **out)
+static int buf_create(const struct locked_user *user, struct task *t, gva_t addr, uint64_t size,
+		      struct fixed_buf **out)
 {
 	uint64_t pages = (page_up(addr + size) - page_down(addr)) / PAGE_SIZE;
 	struct fixed_buf *b = pool_alloc(&fixed_buf_pool);
@@ -49,7 +48,7 @@ static int buf_create(struct task *t, gva_t addr, uint64_t size, struct fixed_bu
 	refcount_init(&b->refs, 1);
 	b->addr = addr;
 	b->size = size;
-	err = locked_charge(t, pages, &b->charge);
+	err = locked_charge(user, t, pages, &b->charge);
 	if (err == 0)
 		err = mm_pin(t->mm, addr, size, MAP_W, &b->pin);
 	if (err < 0) {
@@ -61,7 +60,8 @@ static int buf_create(struct task *t, gva_t addr, uint64_t size, struct fixed_bu
 }
 
 /* What the guest gives: an iovec; base 0 and size 0: an empty slot. */
-static int buf_from_iovec(struct task *t, const struct abi_iovec *iov, struct fixed_buf **out)
+static int buf_from_iovec(struct ring *r, struct task *t, const struct abi_iovec *iov,
+			  struct fixed_buf **out)
 {
 	uint64_t end;
 
@@ -74,22 +74,14 @@ static int buf_from_iovec(struct task *t, const struct abi_iovec *iov, struct fi
 		return -EFAULT;
 	if (add_overflow(iov->base, page_up(iov->size), &end))
 		return -EOVERFLOW;
-	return buf_create(t, iov->base, iov->size, out);
+	return buf_create(&r->locked_user, t, iov->base, iov->size, out);
 }
 
 /* ---- use ---- */
 
 struct rsrc_node *buffers_lookup(struct ring *r, uint32_t slot)
 {
-	struct rsrc_node *n = NULL;
-
-	mutex_lock(&r->lock);
-	if (r->buffers && slot < r->buffers->count)
-		n = r->buffers->slot[slot];
-	if (n)
-		refcount_get(&n->refs);
-	mutex_unlock(&r->lock);
-	return n;
+	return rsrc_lookup(r, &r->buffers, slot);
 }
 
 /* The blocks of [addr, addr + want), as many as fit. */
@@ -189,7 +181,7 @@ static int node_from_user(struct ring *r, struct task *t, gva_t iovs, gva_t tags
 	if (err == 0 && tags)
 		err = mm_copy_in(t->mm, &tag, tags + (uint64_t)i * sizeof(tag), sizeof(tag));
 	if (err == 0)
-		err = buf_from_iovec(t, &iov, &b);
+		err = buf_from_iovec(r, t, &iov, &b);
 	if (err < 0)
 		return err;
 	if (!b)
@@ -200,15 +192,6 @@ static int node_from_user(struct ring *r, struct task *t, gva_t iovs, gva_t tags
 		return -ENOMEM;
 	}
 	return 0;
-}
-
-static void destroy_silently(struct rsrc_table *table)
-{
-	for (unsigned i = 0; i < table->count; i++) {
-		if (table->slot[i])
-			table->slot[i]->tag = 0;
-	}
-	rsrc_table_destroy(table);
 }
 
 static long register_table(struct ring *r, struct task *t, gva_t iovs, gva_t tags, unsigned nr)
@@ -226,12 +209,10 @@ static long register_table(struct ring *r, struct task *t, gva_t iovs, gva_t tag
 	for (unsigned i = 0; iovs && i < nr && err == 0; i++)
 		err = node_from_user(r, t, iovs, tags, i, &table->slot[i]);
 	if (err < 0) {
-		destroy_silently(table);
+		rsrc_table_discard(table);
 		return err;
 	}
-	mutex_lock(&r->lock);
-	r->buffers = table;
-	mutex_unlock(&r->lock);
+	(void)rsrc_table_swap(r, &r->buffers, table);
 	return 0;
 }
 
@@ -247,23 +228,9 @@ long buffers_register2(struct ring *r, struct task *t, const struct io_uring_rsr
 	return register_table(r, t, rr->data, rr->tags, rr->nr);
 }
 
-static struct rsrc_table *take_table(struct ring *r)
-{
-	struct rsrc_table *table;
-
-	mutex_lock(&r->lock);
-	table = r->buffers;
-	r->buffers = NULL;
-	mutex_unlock(&r->lock);
-	return table;
-}
-
 long buffers_unregister(struct ring *r)
 {
-	struct rsrc_table *table = take_table(r);
-
-	rsrc_table_destroy(table);
-	return table ? 0 : -ENXIO;
+	return rsrc_table_unregister(r, &r->buffers);
 }
 
 long buffers_update(struct ring *r, struct task *t, const struct io_uring_rsrc_update2 *up)
@@ -342,7 +309,7 @@ static int clone_into(struct ring *r, const struct io_uring_clone_buffers *c,
 
 static long clone_from(struct ring *r, struct ring *src, struct io_uring_clone_buffers *c)
 {
-	struct rsrc_table *table = NULL, *old;
+	struct rsrc_table *table = NULL;
 	struct fixed_buf **bufs;
 	uint32_t end, count;
 	long err;
@@ -383,11 +350,7 @@ static long clone_from(struct ring *r, struct ring *src, struct io_uring_clone_b
 		rsrc_table_destroy(table);
 		return err;
 	}
-	mutex_lock(&r->lock);
-	old = r->buffers;
-	r->buffers = table;
-	mutex_unlock(&r->lock);
-	rsrc_table_destroy(old);
+	rsrc_table_destroy(rsrc_table_swap(r, &r->buffers, table));
 	return 0;
 }
 

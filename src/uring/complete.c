@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "uring/files.h"
 #include "uring/internal.h"
 #include "uring/kbuf.h"
@@ -309,7 +310,7 @@ void req_free(struct req *req)
 	if (req->def->cleanup)
 		req->def->cleanup(req);
 	else
-		free(req->data);
+		kmem_free_for(KMEM_URING, req->data);
 	kbuf_drop(req);
 	if (req->buf_node)
 		rsrc_node_put(req->buf_node);
@@ -343,7 +344,6 @@ void complete_failed(struct req *req, struct issue *is, int32_t res)
 	kbuf_recycle(req);
 	req_set_fail(req);
 	req->res = res;
-	req->cflags = 0;
 	complete_later(req, is);
 }
 

@@ -42,13 +42,13 @@ static int get_mask(struct task *t, gva_t user, uint64_t size, struct wait_args 
 
 static void set_time(struct wait_args *w, int64_t sec, int64_t nsec)
 {
+	int64_t ns = 0;
+
+	/* Linux checks neither: what is too much is for ever, what is negative over. */
 	w->has_time = true;
-	if (sec < 0)
-		w->time_ns = 0;
-	else if (sec >= INT64_MAX / (int64_t)NSEC_PER_SEC - 1)
-		w->time_ns = INT64_MAX;
-	else
-		w->time_ns = (uint64_t)sec * NSEC_PER_SEC + (uint64_t)nsec;
+	if (__builtin_mul_overflow(sec, (int64_t)NSEC_PER_SEC, &ns) || add_overflow(ns, nsec, &ns))
+		ns = sec < 0 ? 0 : INT64_MAX;
+	w->time_ns = (uint64_t)MAX(ns, (int64_t)0);
 }
 
 /* One of the registered arguments: arg is its offset in the region. */
@@ -199,6 +199,9 @@ static long wait_events(struct ring *r, struct issue *is, unsigned want, uint32_
 	complete_flush_backlog(r);
 	if (complete_unread(r) >= want)
 		return 0;
+	/* Polled rings have no file that could be polled: what can complete has. */
+	if (r->flags & IORING_SETUP_IOPOLL)
+		return 0;
 	if (args->min_ns)
 		min_until = uring_now(CLOCK_MONOTONIC) + args->min_ns;
 	w.target = cq_head(r) + want;
@@ -225,7 +228,6 @@ static long get_events(struct ring *r, struct issue *is, const uint64_t a[6])
 
 	if (err < 0)
 		return err;
-	/* Polled rings have no file that could be polled: what can complete has. */
 	if ((r->flags & IORING_SETUP_DEFER_TASKRUN) && ring_single(r) != is->ut)
 		return -EEXIST;
 	return wait_events(r, is, (unsigned)a[2], (uint32_t)a[3], &args);

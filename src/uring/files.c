@@ -4,8 +4,6 @@
  * A table is replaced only as a whole, a slot's node at once under the lock; what was
  * in it is let go without the lock.
  */
-#include <stdlib.h>
-
 #include "uring/files.h"
 #include "uring/internal.h"
 
@@ -13,15 +11,7 @@
 
 struct rsrc_node *files_lookup(struct ring *r, uint32_t slot)
 {
-	struct rsrc_node *n = NULL;
-
-	mutex_lock(&r->lock);
-	if (r->files && slot < r->files->count)
-		n = r->files->slot[slot];
-	if (n)
-		refcount_get(&n->refs);
-	mutex_unlock(&r->lock);
-	return n;
+	return rsrc_lookup(r, &r->files, slot);
 }
 
 /* A free slot in the range that is given out, beginning behind the one that was filled
@@ -201,11 +191,7 @@ static long register_table(struct ring *r, struct task *t, gva_t fds, gva_t tags
 	for (unsigned i = 0; i < nr && err == 0; i++)
 		err = fill_slot(r, t, table, fds, tags, i);
 	if (err < 0) {
-		for (unsigned i = 0; i < nr; i++) {
-			if (table->slot[i])
-				table->slot[i]->tag = 0;
-		}
-		rsrc_table_destroy(table);
+		rsrc_table_discard(table);
 		return err;
 	}
 	mutex_lock(&r->lock);
@@ -230,14 +216,7 @@ long files_register2(struct ring *r, struct task *t, const struct io_uring_rsrc_
 
 long files_unregister(struct ring *r)
 {
-	struct rsrc_table *table;
-
-	mutex_lock(&r->lock);
-	table = r->files;
-	r->files = NULL;
-	mutex_unlock(&r->lock);
-	rsrc_table_destroy(table);
-	return table ? 0 : -ENXIO;
+	return rsrc_table_unregister(r, &r->files);
 }
 
 /* ---- updating ---- */

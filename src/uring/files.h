@@ -38,6 +38,14 @@ void rsrc_node_put(struct rsrc_node *node);
 struct rsrc_table *rsrc_table_create(unsigned count);
 /* Empties and frees it. NULL is allowed. => no lock held */
 void rsrc_table_destroy(struct rsrc_table *t);
+/* The same for one that was never registered: no tag is told. */
+void rsrc_table_discard(struct rsrc_table *t);
+/* Puts t (or NULL) into r's field slot, under the lock. What was there. */
+struct rsrc_table *rsrc_table_swap(struct ring *r, struct rsrc_table **slot, struct rsrc_table *t);
+/* Takes the table in the field away: 0, -ENXIO. */
+long rsrc_table_unregister(struct ring *r, struct rsrc_table **slot);
+/* The node at an index of r's field slot, with a reference, or NULL. */
+struct rsrc_node *rsrc_lookup(struct ring *r, struct rsrc_table **slot, uint32_t index);
 
 /* ---- files (files.c) ---- */
 
@@ -60,7 +68,6 @@ long files_update(struct ring *r, struct task *t, const struct io_uring_rsrc_upd
 long files_alloc_range(struct ring *r, struct task *t, gva_t arg);
 /* IORING_OP_FILES_UPDATE with IORING_FILE_INDEX_ALLOC: gives slots out. */
 long files_update_alloc(struct ring *r, struct task *t, gva_t fds, unsigned nr);
-/* Descriptor 0 closed for who registers -1 and the like. */
 
 /* ---- buffers (buffers.c) ---- */
 

@@ -120,13 +120,14 @@ struct ring {
 	struct link_state link;         /* [t] */
 	bool drain_next;                /* [t] */
 	bool drain_disabled;            /* [t] */
-	struct uring_task *single;      /* [l] SINGLE_ISSUER: who; compared only */
+	struct uring_task *single;      /* [t] reference; SINGLE_ISSUER: who */
 	struct sqpoll *sqpoll;          /* [I] reference, or NULL */
 	struct list sqpoll_link;        /* [sqpoll] */
 	unsigned sqpoll_turn;           /* [sqpoll] */
 	const struct cred *sqpoll_cred; /* [I] reference */
 	atomic_bool is_disabled;        /* [a] R_DISABLED is in force */
 	bool is_registered_only;        /* [I] */
+	struct locked_user locked_user; /* [I] */
 
 	struct mutex lock; /* LOCK_URING */
 
@@ -153,7 +154,7 @@ struct ring {
 	unsigned ndeferred;          /* [l] of them: on deferred, with their chains */
 	struct list deferred;        /* [l] behind a drain, struct req.work_link */
 	atomic_bool drain_active;    /* [a] [l] to change */
-	bool is_dying;               /* [l] its last descriptor is closed */
+	bool is_dying;               /* [l] set; its last descriptor is closed */
 
 	/* DEFER_TASKRUN: work that only the one submitter does */
 	struct list local_work; /* [work of that task] */
@@ -201,11 +202,11 @@ void ring_sq_flag(struct ring *r, uint32_t bit, bool on) REQUIRES(r->lock);
 struct layout_spec {
 	unsigned flags; /* IORING_SETUP_* */
 	uint32_t sq_entries, cq_entries;
-	struct mm *mm;           /* NO_MMAP */
+	struct task *t; /* who asks */
+	const struct locked_user *user;
 	gva_t rings_at, sqes_at; /* NO_MMAP */
 };
-int ring_layout_create(struct memfile *mf, const struct layout_spec *spec, struct ring_layout *out)
-	MUST_CHECK;
+int ring_layout_create(const struct layout_spec *spec, struct ring_layout *out) MUST_CHECK;
 void ring_layout_destroy(struct ring_layout *l);
 
 /* map.c: faults that saw a region which has been taken away have got their references. */
@@ -217,10 +218,17 @@ static inline struct task *req_task(const struct req *req)
 	return req->ut->task;
 }
 
-/* SINGLE_ISSUER: whose ring it is; NULL: anybody's. To be compared only. */
+/* SINGLE_ISSUER: whose ring it is; NULL: anybody's. It may have left. */
 static inline const struct uring_task *ring_single(const struct ring *r)
 {
 	return __atomic_load_n(&r->single, __ATOMIC_RELAXED);
+}
+
+/* Once. The reference keeps another task's from getting the same address. */
+static inline void ring_set_single(struct ring *r, struct uring_task *ut)
+{
+	owner_get(ut);
+	__atomic_store_n(&r->single, ut, __ATOMIC_RELAXED);
 }
 
 /* ---- submit.c ---- */

@@ -1,4 +1,15 @@
-/* See kbuf.h. */
+/*
+ * See kbuf.h: the groups of a ring, choosing from them, and their registration.
+ *
+ * Locks: a group's contents, and which groups there are, change under ring.buf_token
+ * alone (a token, so that who holds it may sleep: it copies to the guest with it). What
+ * mmap looks at (the table, a group's link, mem, is_ring) also changes under ring.lock.
+ *
+ * A ring group's entries and its tail are the guest's memory: each value is read once.
+ * What comes of them is checked where it is used (an address that is none, a size of
+ * nothing); our head and the mask are our own. A guest that changes entries between
+ * our look and our taking deceives only itself: how many buffers were chosen is kept.
+ */
 #include "uring/kbuf.h"
 
 #include <stdlib.h>
@@ -8,7 +19,7 @@
 #include "uring/internal.h"
 
 #define GROUP_HASH 64u
-#define PLAIN_MAX 65536u /* buffers of one group: their ids have 16 bits */
+#define PLAIN_MAX 65535u /* buffers of one group, as in Linux */
 #define RING_ENTRIES_MAX 32768u
 
 /* A buffer of a plain group. */
@@ -63,7 +74,9 @@ static struct buf_group *group_create(struct ring *r, unsigned id)
 			return NULL;
 		for (unsigned i = 0; i < GROUP_HASH; i++)
 			list_init(&all->hash[i]);
+		mutex_lock(&r->lock);
 		r->groups = all;
+		mutex_unlock(&r->lock);
 	}
 	g = pool_alloc(&buf_group_pool);
 	if (!g)
@@ -185,34 +198,40 @@ int kbuf_choose(struct req *req, struct issue *is, uint64_t want, unsigned max,
 		token_give(&r->buf_token);
 		return err;
 	}
+	req->nbufs = (uint16_t)out->count;
 	req->flags |= REQ_BUF_CHOSEN;
 	return 0;
 }
 
 /* ---- taking ---- */
 
-/* A buffer of an incremental group is used up from its front. True: some is left. */
+/* A buffer of an incremental group is used up from its front. True: some is left; also
+ * when nothing was used, or a size turns out to be nothing. */
 static bool consume(struct buf_group *g, uint64_t n)
 {
+	if (!n)
+		return true;
 	while (n) {
 		struct io_uring_buf *e = sharedbuf_at(
 			&g->mem.buf, (uint64_t)(g->head & g->mask) * sizeof(*e), sizeof(*e));
 		uint32_t len = READ_ONCE(e->len);
 
-		if (n < len) {
+		if (n < len || !len) {
+			n = MIN(n, (uint64_t)len);
 			WRITE_ONCE(e->addr, READ_ONCE(e->addr) + n);
 			WRITE_ONCE(e->len, len - (uint32_t)n);
 			return true;
 		}
 		WRITE_ONCE(e->len, 0);
 		g->head++;
-		n -= MIN(n, (uint64_t)MAX(len, 1u));
+		n -= len;
 	}
 	return false;
 }
 
-/* How many buffers of the ring n bytes have filled, at least one. */
-static void advance(struct buf_group *g, uint64_t n)
+/* Those of the chosen buffers that n bytes have filled, at least one. A datagram may
+ * have been larger than all of them. */
+static void advance(struct buf_group *g, uint64_t n, unsigned chosen)
 {
 	do {
 		struct io_uring_buf b = entry_at(g, g->head);
@@ -221,7 +240,7 @@ static void advance(struct buf_group *g, uint64_t n)
 		if (n <= b.len)
 			break;
 		n -= b.len;
-	} while (g->head != ring_tail(g));
+	} while (--chosen);
 }
 
 static void take_plain(struct buf_group *g)
@@ -246,7 +265,7 @@ uint32_t kbuf_take(struct req *req, uint64_t n)
 		if (consume(g, n))
 			cflags |= IORING_CQE_F_BUF_MORE;
 	} else if (g->is_ring) {
-		advance(g, n);
+		advance(g, n, req->nbufs);
 	} else {
 		take_plain(g);
 	}
@@ -366,17 +385,20 @@ static int check_reg(const struct io_uring_buf_reg *reg)
 
 static int make_ring(struct ring *r, struct task *t, const struct io_uring_buf_reg *reg)
 {
-	uint64_t size = (uint64_t)reg->ring_entries * sizeof(struct io_uring_buf);
+	const struct region_spec spec = {
+		.t = t,
+		.user = &r->locked_user,
+		.is_users = !(reg->flags & IOU_PBUF_RING_MMAP),
+		.addr = reg->ring_addr,
+		.size = (uint64_t)reg->ring_entries * sizeof(struct io_uring_buf),
+	};
 	struct buf_group *g = group_find(r, reg->bgid);
 	struct region mem;
 	int err;
 
 	if (g && (g->is_ring || !list_empty(&g->bufs)))
 		return -EEXIST;
-	if (reg->flags & IOU_PBUF_RING_MMAP)
-		err = region_create(r->kernel->memfile, size, &mem);
-	else
-		err = region_create_user(t->mm, reg->ring_addr, size, &mem);
+	err = region_create(&spec, &mem);
 	if (err < 0)
 		return err;
 	if (!g)
@@ -412,23 +434,27 @@ long kbuf_register_ring(struct ring *r, struct task *t, gva_t arg)
 	return err;
 }
 
+static int ring_group_find(struct ring *r, unsigned id, struct buf_group **out)
+{
+	*out = group_find(r, id);
+	if (!*out)
+		return -ENOENT;
+	return (*out)->is_ring ? 0 : -EINVAL;
+}
+
 long kbuf_unregister_ring(struct ring *r, struct task *t, gva_t arg)
 {
 	struct io_uring_buf_reg reg;
 	struct buf_group *g;
-	long err = 0;
+	long err;
 
 	if (mm_copy_in(t->mm, &reg, arg, sizeof(reg)) < 0)
 		return -EFAULT;
 	if (reg.resv[0] || reg.resv[1] || reg.resv[2] || reg.flags)
 		return -EINVAL;
 	token_take_slow(&r->buf_token);
-	g = group_find(r, reg.bgid);
-	if (!g)
-		err = -ENOENT;
-	else if (!g->is_ring)
-		err = -EINVAL;
-	else
+	err = ring_group_find(r, reg.bgid, &g);
+	if (err == 0)
 		group_destroy(r, g);
 	token_give(&r->buf_token);
 	return err;
@@ -438,7 +464,7 @@ long kbuf_ring_status(struct ring *r, struct task *t, gva_t arg)
 {
 	struct io_uring_buf_status st;
 	struct buf_group *g;
-	long err = 0;
+	long err;
 
 	if (mm_copy_in(t->mm, &st, arg, sizeof(st)) < 0)
 		return -EFAULT;
@@ -447,12 +473,8 @@ long kbuf_ring_status(struct ring *r, struct task *t, gva_t arg)
 			return -EINVAL;
 	}
 	token_take_slow(&r->buf_token);
-	g = group_find(r, st.buf_group);
-	if (!g)
-		err = -ENOENT;
-	else if (!g->is_ring)
-		err = -EINVAL;
-	else
+	err = ring_group_find(r, st.buf_group, &g);
+	if (err == 0)
 		st.head = g->head;
 	token_give(&r->buf_token);
 	if (err == 0 && mm_copy_out(t->mm, arg, &st, sizeof(st)) < 0)

@@ -14,21 +14,27 @@ static uint64_t *slot(uint32_t uid)
 	return &locked[hash_u64(uid) % USERS];
 }
 
-int locked_charge(struct task *t, uint64_t pages, struct locked_charge *out)
+struct locked_user locked_user_of(const struct task *t)
+{
+	return (struct locked_user){ !cred_has_cap(t->cred, CAP_IPC_LOCK), t->cred->uid };
+}
+
+int locked_charge(const struct locked_user *u, struct task *t, uint64_t pages,
+		  struct locked_charge *out)
 {
 	uint64_t limit = task_limit(t, RLIMIT_MEMLOCK_NR) / PAGE_SIZE, *s;
 	int err = 0;
 
 	*out = (struct locked_charge){ 0 };
-	if (cred_has_cap(t->cred, CAP_IPC_LOCK))
+	if (!u->counts)
 		return 0;
 	mutex_lock(&users_lock);
-	s = slot(t->cred->uid);
+	s = slot(u->uid);
 	if (pages > limit || *s > limit - pages) {
 		err = -ENOMEM;
 	} else {
 		*s += pages;
-		*out = (struct locked_charge){ pages, t->cred->uid };
+		*out = (struct locked_charge){ pages, u->uid };
 	}
 	mutex_unlock(&users_lock);
 	return err;

@@ -1,10 +1,17 @@
-/* See netmem.h. */
+/*
+ * See netmem.h. What hangs on a request is read once, when the entry is taken, and is
+ * its own: a header and its vector (SENDMSG, RECVMSG), a vector, an address. Each try
+ * starts from a copy of it, moved on by what earlier tries have transferred.
+ *
+ * Locks: none; a request belongs to the thread that issues it. While provided buffers
+ * are chosen that thread has the ring's buffer token (kbuf.h).
+ */
 #include "uring/netmem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "abi/fcntl.h"
+#include "base/kmem.h"
 #include "uring/files.h"
 #include "uring/internal.h"
 
@@ -18,7 +25,7 @@ struct netmem {
 
 static struct netmem *netmem_create(struct req *req, const struct uio_seg *seg, unsigned nsegs)
 {
-	struct netmem *m = calloc(1, sizeof(*m) + nsegs * sizeof(*seg));
+	struct netmem *m = kmem_zalloc_for(KMEM_URING, sizeof(*m) + nsegs * sizeof(*seg));
 
 	if (!m)
 		return NULL;
@@ -208,4 +215,28 @@ int netmem_begin(struct netmem_try *x, struct req *req, struct issue *is, enum u
 	message_rewind(is->task, &x->own, req->net.done);
 	x->size = x->own.u.remaining;
 	return 0;
+}
+
+/* ---- several tries ---- */
+
+bool netmem_goes_on(struct req *req, const struct netmem_try *x, long r)
+{
+	struct op_net *n = &req->net;
+
+	if (r <= 0 || (uint64_t)r >= x->size || !(n->flags & MSG_WAITALL) ||
+	    (req->flags & (REQ_NOWAIT | REQ_BUFFER_SELECT)) || !socket_raises_sigpipe(req->file))
+		return false;
+	n->done += (uint64_t)r;
+	return true;
+}
+
+long netmem_total(struct req *req, const struct netmem_try *x, long r)
+{
+	const struct op_net *n = &req->net;
+
+	if (r >= 0 && (n->flags & MSG_WAITALL) && (uint64_t)r < x->size)
+		req_set_fail(req);
+	if (!n->done)
+		return r;
+	return r < 0 ? (long)n->done : r + (long)n->done;
 }

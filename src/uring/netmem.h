@@ -23,6 +23,12 @@ struct netmem_try {
 /* msg is ready to be sent, or received into. -ENOBUFS, -EFAULT. */
 int netmem_begin(struct netmem_try *x, struct req *req, struct issue *is, enum uio_dir dir)
 	MUST_CHECK;
+/* MSG_WAITALL on a stream, of which r bytes were not all: they are remembered, and the
+ * rest is waited for. */
+bool netmem_goes_on(struct req *req, const struct netmem_try *x, long r) MUST_CHECK;
+/* What all tries have given, the last of them r. With MSG_WAITALL less than all breaks
+ * a link. */
+long netmem_total(struct req *req, const struct netmem_try *x, long r);
 /* A multishot RECVMSG leaves the front of its provided buffer free. */
 uint64_t netmem_reserved(const struct req *req);
 /* The header that was read, with its data, or NULL. */

@@ -1,6 +1,7 @@
 /* EPOLL_CTL, EPOLL_WAIT: the work is fs/epoll's, which boot/ has introduced. */
 #include <stdlib.h>
 
+#include "base/kmem.h"
 #include "uring/internal.h"
 #include "uring/ops.h"
 
@@ -19,7 +20,7 @@ int epoll_ctl_prep(struct req *req, const struct io_uring_sqe *sqe)
 	m->slot = (uint32_t)sqe->off; /* to which descriptor */
 	if (m->x == CTL_DEL)
 		return 0;
-	req->data = malloc(EVENT_SIZE);
+	req->data = kmem_alloc_for(KMEM_URING, EVENT_SIZE);
 	if (!req->data)
 		return -ENOMEM;
 	return mm_copy_in(req_task(req)->mm, req->data, sqe->addr, EVENT_SIZE);

@@ -7,13 +7,19 @@
 #include "vfs/filecall.h"
 #include "vfs/transfer.h"
 
+/* What none of these operations has. */
+static bool has_extras(const struct io_uring_sqe *sqe)
+{
+	return sqe->buf_index || sqe->splice_fd_in;
+}
+
 /* ---- FSYNC, SYNC_FILE_RANGE ---- */
 
 int fsync_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
 	struct op_fs *fs = &req->fs;
 
-	if (sqe->addr || sqe->buf_index || sqe->splice_fd_in)
+	if (sqe->addr || has_extras(sqe))
 		return -EINVAL;
 	fs->flags = sqe->fsync_flags;
 	if (fs->flags & ~IORING_FSYNC_DATASYNC)
@@ -30,7 +36,7 @@ int sync_range_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
 	struct op_fs *fs = &req->fs;
 
-	if (sqe->addr || sqe->buf_index || sqe->splice_fd_in)
+	if (sqe->addr || has_extras(sqe))
 		return -EINVAL;
 	fs->a = sqe->off;
 	fs->b = sqe->len;
@@ -51,7 +57,7 @@ int fallocate_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
 	struct op_fs *fs = &req->fs;
 
-	if (sqe->buf_index || sqe->rw_flags || sqe->splice_fd_in)
+	if (sqe->rw_flags || has_extras(sqe))
 		return -EINVAL;
 	fs->a = sqe->off;
 	fs->b = sqe->addr;
@@ -74,8 +80,7 @@ int fallocate_issue(struct req *req, struct issue *is)
 
 int ftruncate_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
-	if (sqe->rw_flags || sqe->addr || sqe->len || sqe->buf_index || sqe->splice_fd_in ||
-	    sqe->addr3)
+	if (sqe->rw_flags || sqe->addr || sqe->len || sqe->addr3 || has_extras(sqe))
 		return -EINVAL;
 	req->fs.a = sqe->off;
 	return 0;
@@ -102,7 +107,7 @@ int fadvise_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
 	struct op_fs *fs = &req->fs;
 
-	if (sqe->buf_index || sqe->splice_fd_in)
+	if (has_extras(sqe))
 		return -EINVAL;
 	fs->a = sqe->off;
 	fs->b = sqe->addr ? sqe->addr : sqe->len;
@@ -122,7 +127,7 @@ int madvise_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
 	struct op_fs *fs = &req->fs;
 
-	if (sqe->buf_index || sqe->splice_fd_in)
+	if (has_extras(sqe))
 		return -EINVAL;
 	fs->a = sqe->addr;
 	fs->b = sqe->off ? sqe->off : sqe->len;

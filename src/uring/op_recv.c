@@ -137,14 +137,6 @@ static long recv_try(struct req *req, struct issue *is, struct netmem_try *x)
 	return message_recv(is->task, req->file, n->addr, x->msg, flags);
 }
 
-/* MSG_WAITALL on a stream: the rest is waited for. */
-static bool goes_on(const struct req *req, const struct netmem_try *x, long r)
-{
-	return r > 0 && (uint64_t)r < x->size && (req->net.flags & MSG_WAITALL) &&
-	       !(req->net.flags & MSG_PEEK) && !(req->flags & (REQ_NOWAIT | REQ_BUFFER_SELECT)) &&
-	       socket_raises_sigpipe(req->file);
-}
-
 /* Another shot? */
 static bool shot(struct req *req, struct issue *is, long r, uint32_t cflags)
 {
@@ -168,20 +160,14 @@ int recv_issue(struct req *req, struct issue *is)
 
 	if (r == -EAGAIN && !(req->flags & REQ_NOWAIT))
 		return -EAGAIN;
-	if (goes_on(req, &x, r)) {
-		req->net.done += (uint64_t)r;
+	if (!(req->net.flags & MSG_PEEK) && netmem_goes_on(req, &x, r))
 		return -EAGAIN;
-	}
 	if (r > 0)
 		x.cflags |= kbuf_take(req, (uint64_t)r);
 	else
 		kbuf_recycle(req);
 	if (shot(req, is, r, x.cflags))
 		return poll_once_more(req);
-	if (r >= 0 && (req->net.flags & MSG_WAITALL) && (uint64_t)r < x.size)
-		req_set_fail(req);
 	req->cflags = x.cflags;
-	if (req->net.done)
-		r = r < 0 ? (long)req->net.done : r + (long)req->net.done;
-	return req_result(req, r);
+	return req_result(req, netmem_total(req, &x, r));
 }

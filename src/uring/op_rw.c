@@ -10,9 +10,8 @@
  * Files with a position are read and written at once, whoever asks: a file system is
  * no place to wait in for long. Streams say -EAGAIN, and are polled.
  */
-#include <stdlib.h>
-
 #include "abi/fcntl.h"
+#include "base/kmem.h"
 #include "uring/files.h"
 #include "uring/internal.h"
 #include "uring/kbuf.h"
@@ -75,7 +74,7 @@ static int import_vector(struct req *req)
 
 	if (rw->len > ABI_UIO_MAXIOV)
 		return -EINVAL;
-	req->data = malloc(sizeof(struct uio_seg) * MAX(rw->len, 1u));
+	req->data = kmem_alloc_for(KMEM_URING, sizeof(struct uio_seg) * MAX(rw->len, 1u));
 	if (!req->data)
 		return -ENOMEM;
 	err = mm_import_iovec(t->mm, rw->addr, rw->len, req->data);
@@ -245,19 +244,15 @@ static ssize_t move(struct transfer_try *x)
 	return n;
 }
 
-/* The bytes moved, or an error; the completion's flags in x->cflags. */
+/* The bytes moved, or an error. What was chosen is still to be taken or given back. */
 static ssize_t try_once(struct transfer_try *x)
 {
-	ssize_t n = check_file(x->req, x->dir);
+	ssize_t n = find_memory(x);
 
 	if (n == 0)
-		n = find_memory(x);
+		n = check_file(x->req, x->dir);
 	if (n == 0)
 		n = move(x);
-	if (n >= 0)
-		x->cflags |= kbuf_take(x->req, (uint64_t)n);
-	else
-		kbuf_recycle(x->req);
 	return n;
 }
 
@@ -266,12 +261,14 @@ static int rw_done(struct transfer_try *x, ssize_t n)
 {
 	struct req *req = x->req;
 
+	if (n >= 0)
+		x->cflags |= kbuf_take(req, (uint64_t)n);
+	req->cflags = x->cflags;
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n != x->want)
 		req_set_fail(req);
 	req->res = (int32_t)n;
-	req->cflags = x->cflags;
 	return ISSUE_DONE;
 }
 
@@ -299,6 +296,8 @@ int read_multishot_issue(struct req *req, struct issue *is)
 	n = try_once(&x);
 	if (n == -EAGAIN)
 		return -EAGAIN;
+	if (n > 0)
+		x.cflags |= kbuf_take(req, (uint64_t)n);
 	if (n > 0 && complete_post_more(req, is, (int32_t)n, x.cflags))
 		return poll_once_more(req);
 	if (n < 0)

@@ -99,12 +99,6 @@ static long send_try(struct req *req, struct issue *is, struct netmem_try *x)
 	return message_send(is->task, req->file, x->msg, flags);
 }
 
-static bool goes_on(const struct req *req, const struct netmem_try *x, long r)
-{
-	return r > 0 && (uint64_t)r < x->size && (req->net.flags & MSG_WAITALL) &&
-	       !(req->flags & (REQ_NOWAIT | REQ_BUFFER_SELECT)) && socket_raises_sigpipe(req->file);
-}
-
 /* The completion, and the notification behind it. */
 static int zero_copy_done(struct req *req, struct issue *is, long r)
 {
@@ -130,10 +124,8 @@ int send_issue(struct req *req, struct issue *is)
 
 	if (r == -EAGAIN && !(req->flags & REQ_NOWAIT))
 		return -EAGAIN;
-	if (goes_on(req, &x, r)) {
-		req->net.done += (uint64_t)r;
+	if (netmem_goes_on(req, &x, r))
 		return -EAGAIN;
-	}
 	if (r >= 0)
 		x.cflags |= kbuf_take(req, (uint64_t)r);
 	else
@@ -141,10 +133,6 @@ int send_issue(struct req *req, struct issue *is)
 	if (r > 0 && (req->net.opts & IORING_RECVSEND_BUNDLE) && kbuf_has_more(req) &&
 	    complete_post_more(req, is, (int32_t)r, x.cflags))
 		return ISSUE_AGAIN;
-	if (r >= 0 && (req->net.flags & MSG_WAITALL) && (uint64_t)r < x.size)
-		req_set_fail(req);
 	req->cflags = x.cflags;
-	if (req->net.done)
-		r = r < 0 ? (long)req->net.done : r + (long)req->net.done;
-	return send_done(req, is, r);
+	return send_done(req, is, netmem_total(req, &x, r));
 }

@@ -1,10 +1,10 @@
 /* Sockets, but for what is sent: SOCKET, BIND, LISTEN, CONNECT, ACCEPT, SHUTDOWN, and
  * URING_CMD, which asks for options and counts. */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <linux/sockios.h>
 
+#include "base/kmem.h"
 #include "net/message.h"
 #include "uring/files.h"
 #include "uring/internal.h"
@@ -52,7 +52,7 @@ static int address_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
 	if (sqe->len || sqe->buf_index || sqe->rw_flags || sqe->splice_fd_in)
 		return -EINVAL;
-	req->data = malloc(sizeof(struct socket_addr));
+	req->data = kmem_alloc_for(KMEM_URING, sizeof(struct socket_addr));
 	if (!req->data)
 		return -ENOMEM;
 	return sock_addr_in(req_task(req), sqe->addr, (int)sqe->addr2, req->data);

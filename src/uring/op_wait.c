@@ -4,9 +4,10 @@
  * looked at when something came there (poll.c has the ownership). They end with their
  * process: nobody else could know of it.
  */
-#include <stdlib.h>
+#include <sys/wait.h>
 
 #include "abi/futex.h"
+#include "base/kmem.h"
 #include "uring/internal.h"
 #include "uring/ops.h"
 
@@ -115,7 +116,7 @@ static bool flags_are_valid(uint64_t flags)
 
 static struct futex_op *futex_op_create(struct req *req, unsigned count)
 {
-	struct futex_op *fo = calloc(1, sizeof(*fo) + count * sizeof(fo->v[0]));
+	struct futex_op *fo = kmem_zalloc_for(KMEM_URING, sizeof(*fo) + count * sizeof(fo->v[0]));
 
 	if (!fo)
 		return NULL;
@@ -214,7 +215,7 @@ void futex_wait_cleanup(struct req *req)
 {
 	if (req->data)
 		(void)futex_async_leave(&((struct futex_op *)req->data)->fa);
-	free(req->data);
+	kmem_free_for(KMEM_URING, req->data);
 }
 
 /* ---- FUTEX_WAKE ---- */

@@ -1,4 +1,15 @@
-/* See owner.h. */
+/*
+ * See owner.h: the work lists, the helper, and what happens when a task leaves.
+ *
+ * Locks: work_lock is innermost here, and is taken inside ring.lock and inside any wait
+ * queue's lock (work_add() runs in wake-ups); under it nothing is called but
+ * waiter_wake(). What work does is done without it. A waiter that ut->worker names is
+ * woken under work_lock only, so its thread may end as soon as it has taken it away.
+ *
+ * Leaving, in this order, so that nobody is left who could touch the task: its ring
+ * descriptors; what must not outlive it is cancelled; workers and the helper end; what
+ * they still brought is done; then ut->task is NULL, and what remains is a ghost's.
+ */
 #include "uring/owner.h"
 
 #include "base/log.h"
@@ -92,6 +103,15 @@ static void add_local(struct ring *r, struct req *req)
 	}
 }
 
+/* Somebody is to look at the task's work. => work_lock */
+static void wake_somebody(struct uring_task *ut)
+{
+	if (ut->is_present)
+		waiter_wake(&ut->task->waiter);
+	else if (ut->worker)
+		waiter_wake(ut->worker);
+}
+
 void work_add(struct req *req, void (*fn)(struct req *req, struct issue *is))
 {
 	struct uring_task *ut = req->ut;
@@ -99,14 +119,35 @@ void work_add(struct req *req, void (*fn)(struct req *req, struct issue *is))
 
 	mutex_lock(&ut->work_lock);
 	req->work = fn;
-	if ((r->flags & IORING_SETUP_DEFER_TASKRUN) && ut->task) {
+	if ((r->flags & IORING_SETUP_DEFER_TASKRUN) && ut->task && !READ_ONCE(r->is_dying)) {
 		add_local(r, req);
 	} else {
 		list_push_back(&ut->work, &req->work_link);
-		if (ut->is_present)
-			waiter_wake(&ut->task->waiter);
-		else if (ut->worker)
-			waiter_wake(ut->worker);
+		wake_somebody(ut);
+	}
+	mutex_unlock(&ut->work_lock);
+}
+
+/* Local work of the ring becomes its task's. => work_lock */
+static void move_local(struct uring_task *ut, struct ring *r)
+{
+	list_del(&r->local_link);
+	atomic_store(&r->nlocal, 0);
+	list_splice_back(&ut->work, &r->local_work);
+}
+
+/* Who adds work under the lock before this is seen here, who does later sees that the
+ * ring is dying. */
+void work_make_global(struct ring *r)
+{
+	struct uring_task *ut = r->single;
+
+	if (!ut)
+		return;
+	mutex_lock(&ut->work_lock);
+	if (!list_empty(&r->local_work)) {
+		move_local(ut, r);
+		wake_somebody(ut);
 	}
 	mutex_unlock(&ut->work_lock);
 }
@@ -277,7 +318,7 @@ void owner_enter(struct uring_task *ut)
 
 void owner_exit(struct uring_task *ut, struct issue *is)
 {
-	bool stays = true;
+	bool stays = true, has_local;
 
 	if (ut->is_sqpoll)
 		return;
@@ -288,10 +329,13 @@ void owner_exit(struct uring_task *ut, struct issue *is)
 		mutex_lock(&ut->work_lock);
 		stays = !list_empty(&ut->work) && i < EXIT_ROUNDS;
 		ut->is_present = stays;
-		if (!stays && ut->worker &&
-		    !(list_empty(&ut->local_rings) && list_empty(&ut->work)))
+		has_local = !list_empty(&ut->local_rings);
+		if (!stays && ut->worker && (has_local || !list_empty(&ut->work)))
 			waiter_wake(ut->worker);
 		mutex_unlock(&ut->work_lock);
+		/* It is for the task's next call; or the ring is closed, and the helper's. */
+		if (!stays && has_local)
+			helper_start(ut, is->task);
 	}
 }
 
@@ -315,13 +359,8 @@ static void helper_end(struct uring_task *ut)
 static void local_to_work(struct uring_task *ut)
 {
 	mutex_lock(&ut->work_lock);
-	while (!list_empty(&ut->local_rings)) {
-		struct ring *r = list_first(&ut->local_rings, struct ring, local_link);
-
-		list_del(&r->local_link);
-		atomic_store(&r->nlocal, 0);
-		list_splice_back(&ut->work, &r->local_work);
-	}
+	while (!list_empty(&ut->local_rings))
+		move_local(ut, list_first(&ut->local_rings, struct ring, local_link));
 	mutex_unlock(&ut->work_lock);
 }
 

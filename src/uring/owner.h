@@ -86,6 +86,8 @@ bool work_run(struct uring_task *ut, struct issue *is);
 /* Work of a ring with DEFER_TASKRUN, by its one submitter: at most max requests. */
 bool work_run_local(struct ring *r, struct issue *is, unsigned max);
 bool work_is_pending(struct uring_task *ut);
+/* The ring ends: nobody will ask it for its local work any more. => r->is_dying set */
+void work_make_global(struct ring *r);
 
 /* ---- pool.c ---- */
 

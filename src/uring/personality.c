@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/kmem.h"
 #include "uring/internal.h"
 
 #define PERSONALITIES_MAX 65535u
@@ -30,10 +31,12 @@ static int find_room(struct personalities *p)
 	if (p->capacity == PERSONALITIES_MAX)
 		return -EBUSY;
 	capacity = MIN(p->capacity ? p->capacity * 2 : 16, PERSONALITIES_MAX);
-	grown = realloc(p->cred, capacity * sizeof(*grown));
+	grown = kmem_zalloc_for(KMEM_URING, capacity * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	memset(grown + p->capacity, 0, (capacity - p->capacity) * sizeof(*grown));
+	if (p->capacity)
+		memcpy(grown, p->cred, p->capacity * sizeof(*grown));
+	kmem_free_for(KMEM_URING, p->cred);
 	p->cred = grown;
 	p->next = p->capacity + 1;
 	p->capacity = capacity;
@@ -94,7 +97,7 @@ void personalities_destroy(struct ring *r)
 		if (p->cred[i])
 			cred_put(p->cred[i]);
 	}
-	free(p->cred);
+	kmem_free_for(KMEM_URING, p->cred);
 	free(p);
 	r->personalities = NULL;
 }

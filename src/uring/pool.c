@@ -107,6 +107,7 @@ static struct req *worker_next(struct worker *w)
 			q->nidle--;
 		}
 		w->req = req;
+		req->worker = w;
 		w->writes = written_inode(req);
 	} else if (w->req) {
 		w->req = NULL;
@@ -279,6 +280,7 @@ void pool_add(struct req *req, struct task *of)
 	mutex_lock(&req->ring->lock);
 	waiting_add_locked(req, WAIT_WORK);
 	mutex_lock(&ut->pool_lock);
+	req->worker = NULL;
 	if (ut->pool_ends || !of || req->ring->is_dying || req->is_doomed) {
 		list_push_back(&lost, &req->work_link);
 	} else {
@@ -301,18 +303,12 @@ enum pool_cancelled pool_cancel_locked(struct req *req)
 	enum pool_cancelled r = POOL_NOT_THERE;
 
 	mutex_lock(&ut->pool_lock);
-	/* First the queue: a worker that has had it before may still say so. */
 	if (!list_empty(&req->work_link)) {
 		list_del(&req->work_link);
 		r = POOL_WAS_QUEUED;
-	} else {
-		list_for_each(w, &ut->busy, struct worker, link) {
-			if (w->req != req)
-				continue;
-			waiter_interrupt(&w->task->waiter, true);
-			r = POOL_IS_RUNNING;
-			break;
-		}
+	} else if (req->worker) {
+		waiter_interrupt(&req->worker->task->waiter, true);
+		r = POOL_IS_RUNNING;
 	}
 	mutex_unlock(&ut->pool_lock);
 	return r;

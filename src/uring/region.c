@@ -1,49 +1,58 @@
 /* See region.h. */
 #include "uring/region.h"
 
-int region_create(struct memfile *mf, uint64_t size, struct region *out)
+static int make_own(struct memfile *mf, uint64_t size, struct region *out)
 {
 	struct block blk;
 	int r;
 
-	*out = (struct region){ .mf = mf };
-	size = page_up(size);
-	if (memfile_over_limit(mf))
-		return -ENOMEM;
-	r = memfile_alloc(mf, size, MEMFILE_RINGS, 0, &out->offset);
-	if (r < 0)
+	if (memfile_over_limit(mf) || memfile_alloc(mf, size, MEMFILE_RINGS, 0, &out->offset) < 0)
 		return -ENOMEM;
 	r = memfile_commit(mf, out->offset, size);
 	if (r == 0) {
 		blk = (struct block){ memfile_addr(mf, out->offset), size };
 		r = sharedbuf_init(&out->buf, &blk, 1);
 	}
-	if (r < 0) {
+	if (r < 0)
 		memfile_decref(mf, out->offset, size);
-		*out = (struct region){ 0 };
-	}
 	return r;
 }
 
-int region_create_user(struct mm *mm, gva_t addr, uint64_t size, struct region *out)
+static int pin_users(struct mm *mm, gva_t addr, uint64_t size, struct region *out)
 {
 	const struct block *blk;
 	unsigned count;
-	int r;
+	int r = mm_pin(mm, addr, size, MAP_W, &out->pin);
 
-	*out = (struct region){ 0 };
-	if (!addr)
-		return -EFAULT;
-	if (addr & ~PAGE_MASK)
-		return -EINVAL;
-	r = mm_pin(mm, addr, page_up(size), MAP_W, &out->pin);
 	if (r < 0)
 		return r;
 	blk = mm_pin_blocks(out->pin, &count);
 	r = sharedbuf_init(&out->buf, blk, count);
-	if (r < 0) {
+	if (r < 0)
 		mm_unpin(out->pin);
-		out->pin = NULL;
+	return r;
+}
+
+int region_create(const struct region_spec *spec, struct region *out)
+{
+	uint64_t size = page_up(spec->size);
+	int r;
+
+	*out = (struct region){ .mf = spec->t->kernel->memfile };
+	if (spec->is_users && !spec->addr)
+		return -EFAULT;
+	if (spec->is_users && (spec->addr & ~PAGE_MASK))
+		return -EINVAL;
+	r = locked_charge(spec->user, spec->t, size / PAGE_SIZE, &out->charge);
+	if (r < 0)
+		return r;
+	if (spec->is_users)
+		r = pin_users(spec->t->mm, spec->addr, size, out);
+	else
+		r = make_own(out->mf, size, out);
+	if (r < 0) {
+		locked_uncharge(&out->charge);
+		*out = (struct region){ 0 };
 	}
 	return r;
 }
@@ -57,5 +66,6 @@ void region_destroy(struct region *rg)
 		mm_unpin(rg->pin);
 	else if (size)
 		memfile_decref(rg->mf, rg->offset, size);
+	locked_uncharge(&rg->charge);
 	*rg = (struct region){ 0 };
 }

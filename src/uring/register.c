@@ -53,16 +53,23 @@ static long unreg_files(struct reg *g)
 	return files_unregister(g->r);
 }
 
-/* The structures with tags: nr is their size. */
+/* A structure whose size is nr. */
+static int reg_copy_sized(const struct reg *g, void *out, size_t size)
+{
+	if (g->nr != size)
+		return -EINVAL;
+	return reg_copy(g, out, size) < 0 ? -EFAULT : 0;
+}
+
+/* The structures with tags. */
 static long rsrc_register(struct reg *g, long (*fn)(struct ring *r, struct task *t,
 						    const struct io_uring_rsrc_register *rr))
 {
 	struct io_uring_rsrc_register rr;
+	int err = reg_copy_sized(g, &rr, sizeof(rr));
 
-	if (g->nr != sizeof(rr))
-		return -EINVAL;
-	if (reg_copy(g, &rr, sizeof(rr)) < 0)
-		return -EFAULT;
+	if (err < 0)
+		return err;
 	if (!rr.nr || rr.resv2 || (rr.flags & ~IORING_RSRC_REGISTER_SPARSE))
 		return -EINVAL;
 	return fn(g->r, g->t, &rr);
@@ -82,11 +89,10 @@ static long rsrc_update2(struct reg *g, long (*fn)(struct ring *r, struct task *
 						   const struct io_uring_rsrc_update2 *up))
 {
 	struct io_uring_rsrc_update2 up;
+	int err = reg_copy_sized(g, &up, sizeof(up));
 
-	if (g->nr != sizeof(up))
-		return -EINVAL;
-	if (reg_copy(g, &up, sizeof(up)) < 0)
-		return -EFAULT;
+	if (err < 0)
+		return err;
 	if (!up.nr || up.resv || up.resv2)
 		return -EINVAL;
 	return fn(g->r, g->t, &up);
@@ -229,7 +235,7 @@ static long reg_enable(struct reg *g)
 	if (!atomic_load(&r->is_disabled))
 		return -EBADFD;
 	if (r->flags & IORING_SETUP_SINGLE_ISSUER)
-		__atomic_store_n(&r->single, g->ut, __ATOMIC_RELAXED);
+		ring_set_single(r, g->ut);
 	atomic_store(&r->is_disabled, false);
 	if (r->sqpoll)
 		sqpoll_wake(r);
@@ -407,6 +413,8 @@ static long reg_resize(struct reg *g)
 
 static int make_param_region(struct reg *g, struct io_uring_region_desc *d, struct region *out)
 {
+	struct region_spec spec = { .t = g->t, .user = &g->r->locked_user };
+
 	if (d->resv[0] || d->resv[1] || d->resv[2] || d->resv[3] || d->id || d->mmap_offset)
 		return -EINVAL;
 	if (d->flags & ~IORING_MEM_REGION_TYPE_USER)
@@ -417,10 +425,12 @@ static int make_param_region(struct reg *g, struct io_uring_region_desc *d, stru
 		return -EINVAL;
 	if (d->size > ((uint64_t)1 << 30))
 		return -E2BIG;
-	if (d->flags & IORING_MEM_REGION_TYPE_USER)
-		return region_create_user(g->t->mm, d->user_addr, d->size, out);
-	d->mmap_offset = IORING_OFF_PARAM_REGION;
-	return region_create(g->r->kernel->memfile, d->size, out);
+	spec.is_users = d->flags & IORING_MEM_REGION_TYPE_USER;
+	spec.addr = d->user_addr;
+	spec.size = d->size;
+	if (!spec.is_users)
+		d->mmap_offset = IORING_OFF_PARAM_REGION;
+	return region_create(&spec, out);
 }
 
 static long reg_mem_region(struct reg *g)

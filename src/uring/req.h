@@ -24,6 +24,7 @@ struct ring;
 struct req;
 struct uring_task;
 struct rsrc_node;
+struct worker;
 
 enum req_flag {
 	/* as the entry has them */
@@ -177,7 +178,8 @@ struct req {
 	uint8_t opcode;              /* [I] */
 	uint8_t wait;                /* [l] enum req_wait */
 	uint16_t buf_index;          /* fixed buffer, or group */
-	uint16_t bid;                /* [s] of the buffer that was chosen */
+	uint16_t bid;                /* [s] of the (first) buffer that was chosen */
+	uint16_t nbufs;              /* [s] how many were */
 	uint32_t flags;              /* [s] */
 	int32_t fd;                  /* [I] number or slot */
 	int32_t res;                 /* [s] */
@@ -191,6 +193,7 @@ struct req {
 	struct req *link_done;       /* [s] */
 	struct list hash_link;       /* [l] */
 	struct list work_link;       /* [work], [pool] or the drain list [l] */
+	struct worker *worker;       /* [pool] who carries it out, while WAIT_WORK */
 	void (*work)(struct req *req, struct issue *is); /* [work] what to go on with */
 	bool is_doomed;      /* [l] its time is over: cancelled where it would wait */
 	uint32_t cancel_seq; /* [l] the last cancellation that has seen it */

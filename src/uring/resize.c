@@ -87,17 +87,23 @@ static int move_locked(struct ring *r, struct ring_layout *to)
 static void move_taskrun_word(struct ring *r)
 {
 	struct uring_task *ut = r->single;
+	uint32_t *word = ring_word(&r->layout, RING_SQ_FLAGS);
 
 	if (!r->taskrun_word)
 		return;
+	/* A ring that was never enabled is nobody's: no wake knows it. */
+	if (!ut) {
+		r->taskrun_word = word;
+		return;
+	}
 	mutex_lock(&ut->work_lock);
-	r->taskrun_word = ring_word(&r->layout, RING_SQ_FLAGS);
+	r->taskrun_word = word;
 	mutex_unlock(&ut->work_lock);
 }
 
 long resize_rings(struct ring *r, struct task *t, gva_t arg)
 {
-	struct layout_spec spec = { .mm = t->mm };
+	struct layout_spec spec = { .t = t, .user = &r->locked_user };
 	struct io_uring_params p;
 	struct ring_layout other;
 	int err;
@@ -117,7 +123,7 @@ long resize_rings(struct ring *r, struct task *t, gva_t arg)
 	spec.cq_entries = p.cq_entries;
 	spec.rings_at = p.cq_off.user_addr;
 	spec.sqes_at = p.sq_off.user_addr;
-	err = ring_layout_create(r->kernel->memfile, &spec, &other);
+	err = ring_layout_create(&spec, &other);
 	if (err < 0)
 		return err;
 	setup_fill_offsets(&other, &p);

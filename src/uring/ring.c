@@ -79,6 +79,8 @@ void ring_destroy(struct ring *r)
 	region_destroy(&r->param);
 	ring_layout_destroy(&r->layout);
 	sqpoll_free(r);
+	if (r->single)
+		owner_put(r->single);
 	mapping_set_fini(&r->maps);
 	pool_free(&ring_pool, r);
 }
@@ -100,6 +102,7 @@ static void ring_release(struct file *f)
 	buffers = r->buffers;
 	r->files = r->buffers = NULL;
 	mutex_unlock(&r->lock);
+	work_make_global(r);
 	cancel_of_ring(r);
 	rsrc_table_destroy(files);
 	rsrc_table_destroy(buffers);

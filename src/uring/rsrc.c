@@ -1,7 +1,6 @@
 /* Nodes and tables: see files.h. */
-#include <stdlib.h>
-
 #include "base/fault.h"
+#include "base/kmem.h"
 #include "base/pool.h"
 #include "uring/files.h"
 #include "uring/internal.h"
@@ -44,7 +43,7 @@ struct rsrc_table *rsrc_table_create(unsigned count)
 
 	if (FAULT_POINT("uring.table"))
 		return NULL;
-	t = calloc(1, sizeof(*t) + count * sizeof(struct rsrc_node *));
+	t = kmem_zalloc_for(KMEM_URING, sizeof(*t) + count * sizeof(struct rsrc_node *));
 	if (t)
 		t->count = count;
 	return t;
@@ -56,5 +55,46 @@ void rsrc_table_destroy(struct rsrc_table *t)
 		return;
 	for (unsigned i = 0; i < t->count; i++)
 		rsrc_node_put(t->slot[i]);
-	free(t);
+	kmem_free_for(KMEM_URING, t);
+}
+
+void rsrc_table_discard(struct rsrc_table *t)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->slot[i])
+			t->slot[i]->tag = 0;
+	}
+	rsrc_table_destroy(t);
+}
+
+struct rsrc_table *rsrc_table_swap(struct ring *r, struct rsrc_table **slot, struct rsrc_table *t)
+{
+	struct rsrc_table *old;
+
+	mutex_lock(&r->lock);
+	old = *slot;
+	*slot = t;
+	mutex_unlock(&r->lock);
+	return old;
+}
+
+long rsrc_table_unregister(struct ring *r, struct rsrc_table **slot)
+{
+	struct rsrc_table *old = rsrc_table_swap(r, slot, NULL);
+
+	rsrc_table_destroy(old);
+	return old ? 0 : -ENXIO;
+}
+
+struct rsrc_node *rsrc_lookup(struct ring *r, struct rsrc_table **slot, uint32_t index)
+{
+	struct rsrc_node *n = NULL;
+
+	mutex_lock(&r->lock);
+	if (*slot && index < (*slot)->count)
+		n = (*slot)->slot[index];
+	if (n)
+		refcount_get(&n->refs);
+	mutex_unlock(&r->lock);
+	return n;
 }

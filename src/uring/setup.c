@@ -112,29 +112,30 @@ static uint64_t place_parts(struct ring_layout *l, const struct layout_spec *spe
 	return l->array_off + (uint64_t)l->sq_entries * sizeof(uint32_t);
 }
 
-static int make_regions(struct memfile *mf, const struct layout_spec *spec, struct ring_layout *l,
-			uint64_t size, uint64_t sqes_size)
+static int make_regions(const struct layout_spec *spec, struct ring_layout *l, uint64_t size,
+			uint64_t sqes_size)
 {
-	int err;
+	struct region_spec part = {
+		.t = spec->t,
+		.user = spec->user,
+		.is_users = spec->flags & IORING_SETUP_NO_MMAP,
+		.addr = spec->rings_at,
+		.size = size,
+	};
+	int err = region_create(&part, &l->rings);
 
-	if (spec->flags & IORING_SETUP_NO_MMAP)
-		err = region_create_user(spec->mm, spec->rings_at, size, &l->rings);
-	else
-		err = region_create(mf, size, &l->rings);
 	if (err < 0)
 		return err;
-	if (spec->flags & IORING_SETUP_NO_MMAP)
-		err = region_create_user(spec->mm, spec->sqes_at, sqes_size, &l->sqes);
-	else
-		err = region_create(mf, sqes_size, &l->sqes);
-	return err;
+	part.addr = spec->sqes_at;
+	part.size = sqes_size;
+	return region_create(&part, &l->sqes);
 }
 
-int ring_layout_create(struct memfile *mf, const struct layout_spec *spec, struct ring_layout *out)
+int ring_layout_create(const struct layout_spec *spec, struct ring_layout *out)
 {
 	struct ring_layout l = { 0 };
 	uint64_t size = place_parts(&l, spec);
-	int err = make_regions(mf, spec, &l, size, (uint64_t)l.sq_entries << l.sqe_shift);
+	int err = make_regions(spec, &l, size, (uint64_t)l.sq_entries << l.sqe_shift);
 
 	*out = l;
 	if (err < 0) {
@@ -220,13 +221,15 @@ static int ring_build(struct task *t, struct ring *r, struct io_uring_params *p)
 		.flags = p->flags,
 		.sq_entries = p->sq_entries,
 		.cq_entries = p->cq_entries,
-		.mm = t->mm,
+		.t = t,
+		.user = &r->locked_user,
 		.rings_at = p->cq_off.user_addr,
 		.sqes_at = p->sq_off.user_addr,
 	};
 
 	r->flags = p->flags;
-	return ring_layout_create(t->kernel->memfile, &spec, &r->layout);
+	r->locked_user = locked_user_of(t);
+	return ring_layout_create(&spec, &r->layout);
 }
 
 /* ATTACH_WQ without SQPOLL shares workers, which here belong to the task anyway: only
@@ -251,7 +254,7 @@ static void ring_start(struct ring *r, struct uring_task *ut)
 	if (r->flags & IORING_SETUP_R_DISABLED)
 		atomic_store(&r->is_disabled, true);
 	else if (r->flags & IORING_SETUP_SINGLE_ISSUER)
-		r->single = ut;
+		ring_set_single(r, ut);
 	if (r->flags & IORING_SETUP_TASKRUN_FLAG)
 		r->taskrun_word = ring_word(&r->layout, RING_SQ_FLAGS);
 	rings_add(r);

@@ -1,9 +1,8 @@
 /* See sharedbuf.h. */
 #include "uring/sharedbuf.h"
 
-#include <stdlib.h>
-
 #include "base/fault.h"
+#include "base/kmem.h"
 
 bool sharedbuf_force_slow;
 
@@ -31,7 +30,7 @@ int sharedbuf_init(struct sharedbuf *sb, const struct block *blk, unsigned count
 	}
 	if (FAULT_POINT("uring.sharedbuf"))
 		return -ENOMEM;
-	sb->pages = calloc(sb->size / PAGE_SIZE, sizeof(*sb->pages));
+	sb->pages = kmem_alloc_for(KMEM_URING, sb->size / PAGE_SIZE * sizeof(*sb->pages));
 	if (!sb->pages)
 		return -ENOMEM;
 	for (unsigned i = 0; i < count; i++) {
@@ -43,6 +42,6 @@ int sharedbuf_init(struct sharedbuf *sb, const struct block *blk, unsigned count
 
 void sharedbuf_fini(struct sharedbuf *sb)
 {
-	free(sb->pages);
+	kmem_free_for(KMEM_URING, sb->pages);
 	*sb = (struct sharedbuf){ 0 };
 }

@@ -24,6 +24,7 @@ struct sqpoll {
 	struct list link;           /* [s] of all */
 	struct list rings;          /* [s] struct ring.sqpoll_link */
 	struct thread_group *group; /* [I] whose it is: compared only */
+	int pid;                    /* [I] the group's */
 	struct uring_task *ut;      /* [I] reference */
 	struct task *thread;        /* [s] reference; NULL: gone */
 	bool ends;                  /* [s] */
@@ -206,6 +207,7 @@ static int sqpoll_create(struct task *t, struct sqpoll **out)
 	list_init(&sq->rings);
 	waitq_init(&sq->waitq);
 	sq->group = t->group;
+	sq->pid = t->group->pid;
 	r = owner_create(t, &sq->ut);
 	if (r < 0) {
 		pool_free(&sqpoll_pool, sq);
@@ -326,7 +328,7 @@ void sqpoll_wait_room(struct ring *r, struct waiter *w)
 
 int sqpoll_pid(const struct ring *r)
 {
-	return sqpoll_is_gone(r) ? -1 : r->sqpoll->group->pid;
+	return sqpoll_is_gone(r) ? -1 : r->sqpoll->pid;
 }
 
 /* One of the process's that still has its thread, with a reference; it is told. */

@@ -204,8 +204,9 @@ static void ltimeout_fires(struct ktimer *timer)
 		lt->timeout.head_data = head->user_data;
 		head->link = lt->link;
 		head->is_doomed = true;
+		/* head's flags are its thread's: that it had a linked timeout stays there,
+		 * and nothing is found behind it. */
 		lt->link = NULL;
-		head->flags &= ~(uint32_t)REQ_HAS_LTIMEOUT;
 		lt->timeout.head = NULL;
 	}
 	mutex_unlock(&r->lock);
