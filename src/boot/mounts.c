@@ -126,7 +126,7 @@ static int mount_at(struct build *b, const char *path, struct super *sb, unsigne
 		super_put(sb);
 		return r;
 	}
-	r = vfs_mount(b->k->vfs, &at, sb, flags, NULL);
+	r = vfs_mount(vfs_first_ns(b->k->vfs), &at, sb, flags, NULL);
 	path_put(&at);
 	return r;
 }
@@ -244,10 +244,10 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root, st
 	if (r == 0)
 		r = root_super(&b, &sb);
 	if (r == 0)
-		r = vfs_mount(k->vfs, NULL, sb, MS_RELATIME, NULL);
+		r = vfs_mount(vfs_first_ns(k->vfs), NULL, sb, MS_RELATIME, NULL);
 	if (r < 0)
 		return report("cannot mount", "the root", r);
-	vfs_root(k->vfs, root);
+	vfs_root(vfs_first_ns(k->vfs), root);
 	b.ctx = (struct vfs_ctx){ .cred = b.cred,
 				  .waiter = &b.waiter,
 				  .root = *root,

@@ -220,8 +220,8 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	k->mm_env = (struct mm_env){ .platform = k->platform, .memfile = k->memfile, .aslr = true };
 	k->boot_ns = host_clock_ns(CLOCK_BOOTTIME);
 	mounts_register_types();
-	snprintf(k->hostname, sizeof(k->hostname), "%s", cfg->hostname ? cfg->hostname : "nacre");
-	snprintf(k->domainname, sizeof(k->domainname), "(none)");
+	snprintf(uts_ns_first.hostname, sizeof(uts_ns_first.hostname), "%s",
+		 cfg->hostname ? cfg->hostname : "nacre");
 	k->stats = &kernel_stats;
 	static const struct task_ops ops = {
 		.syscall = syscall_dispatch,

@@ -495,7 +495,7 @@ static void a_single_file_can_be_bound(void **state)
 	(void)state;
 	assert_int_equal(remote_mount_hostdir(fd, &opt, &sb), 0);
 	assert_int_equal(vfs_lookup(&t.ctx, NULL, "/d/x", 0, &p), 0);
-	assert_int_equal(vfs_mount(t.vfs, &p, sb, 0, NULL), 0);
+	assert_int_equal(vfs_mount(vfs_first_ns(t.vfs), &p, sb, 0, NULL), 0);
 	path_put(&p);
 	assert_string_equal(tree_read(&t, "/d/x"), "text of a");
 	assert_int_equal(tree_write(&t, "/d/x", "through the bind"), 0);
@@ -529,7 +529,7 @@ static void many_files_need_few_descriptors(void **state)
 	fd = open(tree_host(&t, "in/d"), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(remote_mount_hostdir(fd, &opt, &sb), 0);
 	assert_int_equal(vfs_lookup(&t.ctx, NULL, "/d", 0, &p), 0);
-	assert_int_equal(vfs_mount(t.vfs, &p, sb, 0, NULL), 0);
+	assert_int_equal(vfs_mount(vfs_first_ns(t.vfs), &p, sb, 0, NULL), 0);
 	path_put(&p);
 	for (int i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "/d/dir%d/file", i);

@@ -46,14 +46,14 @@ static int setup_limited(uint64_t limit)
 	if (memfile_create((uint64_t)64 << 20, &mf) < 0 || vfs_create(&vfs) < 0 ||
 	    tmpfs_create(mf, limit, 0755, 0, 0, &sb) < 0 ||
 	    tmpfs_create(mf, 0, 0755, 0, 0, &memfds) < 0 ||
-	    vfs_mount(vfs, NULL, sb, MS_RELATIME, NULL) < 0)
+	    vfs_mount(vfs_first_ns(vfs), NULL, sb, MS_RELATIME, NULL) < 0)
 		return -1;
 	waiter_init(&waiter);
 	cred = cred_create(0, 0);
 	ctx = (struct vfs_ctx){
 		.cred = cred, .waiter = &waiter, .umask = 022, .fsize_limit = ~(uint64_t)0
 	};
-	vfs_root(vfs, &ctx.root);
+	vfs_root(vfs_first_ns(vfs), &ctx.root);
 	ctx.cwd = ctx.root;
 	return 0;
 }

@@ -34,11 +34,11 @@ int tree_init(struct tree *t)
 
 int tree_mount(struct tree *t, struct super *sb)
 {
-	int r = vfs_mount(t->vfs, NULL, sb, MS_RELATIME, NULL);
+	int r = vfs_mount(vfs_first_ns(t->vfs), NULL, sb, MS_RELATIME, NULL);
 
 	if (r < 0)
 		return r;
-	vfs_root(t->vfs, &t->ctx.root);
+	vfs_root(vfs_first_ns(t->vfs), &t->ctx.root);
 	t->ctx.cwd = t->ctx.root;
 	return 0;
 }

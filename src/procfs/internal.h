@@ -66,8 +66,6 @@ void show_oom_adj(const struct subject *s, struct text *t);
 ssize_t store_oom_score_adj(const struct subject *s, const char *buf, size_t size);
 ssize_t store_oom_adj(const struct subject *s, const char *buf, size_t size);
 
-/* The namespaces' inodes: once, before the first lookup. */
-int procfs_ns_init(void) MUST_CHECK;
 /* memory.c: what /proc/[pid] shows of an address space. */
 void proc_show_maps(const struct subject *s, struct text *t);
 void proc_show_smaps(const struct subject *s, struct text *t);
@@ -76,6 +74,9 @@ ssize_t proc_pagemap(const struct subject *s, struct uio *u, uint64_t off);
 ssize_t proc_clear_refs(const struct subject *s, const char *buf, size_t size);
 ssize_t proc_mem_read(const struct subject *s, struct uio *u, uint64_t off);
 ssize_t proc_mem_write(const struct subject *s, struct uio *u, uint64_t off);
+
+/* The root of the subject's task: references. -ENOENT: it has left. (links.c) */
+int proc_task_root(const struct subject *s, struct path *out) MUST_CHECK;
 
 /* Makes the inode of an entry. */
 int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s,

@@ -45,6 +45,11 @@ static int follow_cwd(const struct subject *s, struct path *out)
 	return fs_path(s, false, out);
 }
 
+int proc_task_root(const struct subject *s, struct path *out)
+{
+	return fs_path(s, true, out);
+}
+
 static int follow_root(const struct subject *s, struct path *out)
 {
 	return fs_path(s, true, out);

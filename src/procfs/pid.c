@@ -427,9 +427,11 @@ static void show_sched(const struct subject *s, struct text *t)
 
 /* ---- mounts ---- */
 
+enum mounts_as { AS_MOUNTS, AS_MOUNTINFO, AS_MOUNTSTATS };
+
 struct mounts_arg {
 	struct text *t;
-	bool info;
+	enum mounts_as as;
 };
 
 static void mount_options(const struct mount_info *mi, struct text *t)
@@ -450,40 +452,72 @@ static void mount_options(const struct mount_info *mi, struct text *t)
 	}
 }
 
+/* mountinfo's optional fields (proc_pid_mountinfo(5)). */
+static void mount_relations(const struct mount_info *mi, struct text *t)
+{
+	if (mi->group)
+		text_add(t, " shared:%u", mi->group);
+	if (mi->master)
+		text_add(t, " master:%u", mi->master);
+	if (mi->from && mi->from != mi->master)
+		text_add(t, " propagate_from:%u", mi->from);
+	if (mi->is_unbindable)
+		text_add(t, " unbindable");
+}
+
 static int show_mount(const struct mount_info *mi, void *arg)
 {
 	struct mounts_arg *a = arg;
 
-	if (a->info) {
+	switch (a->as) {
+	case AS_MOUNTINFO:
 		text_add(a->t, "%llu %llu %u:%u %s %s ", (unsigned long long)mi->id,
 			 (unsigned long long)mi->parent_id, (unsigned)(mi->sb->dev >> 8) & 0xfff,
 			 (unsigned)mi->sb->dev & 0xff, mi->root, mi->point);
 		mount_options(mi, a->t);
+		mount_relations(mi, a->t);
 		text_add(a->t, " - %s %s rw\n", mi->sb->type, mi->sb->source);
-	} else {
+		break;
+	case AS_MOUNTS:
 		text_add(a->t, "%s %s %s ", mi->sb->source, mi->point, mi->sb->type);
 		mount_options(mi, a->t);
 		text_add(a->t, " 0 0\n");
+		break;
+	case AS_MOUNTSTATS:
+		text_add(a->t, "device %s mounted on %s with fstype %s\n", mi->sb->source,
+			 mi->point, mi->sb->type);
+		break;
 	}
 	return 0;
 }
 
-static void show_mounts_as(const struct subject *s, struct text *t, bool info)
+/* What its process sees from its root. */
+static void show_mounts_as(const struct subject *s, struct text *t, enum mounts_as as)
 {
-	struct mounts_arg a = { t, info };
+	struct mounts_arg a = { t, as };
+	struct ns *ns = s->task ? task_ns_get(s->task, NS_MNT) : NULL;
+	struct path root;
 
-	if (s->ctx && s->ctx->root.dentry)
-		(void)vfs_for_each_mount(s->k->vfs, s->ctx, show_mount, &a);
+	if (ns && proc_task_root(s, &root) == 0) {
+		(void)vfs_for_each_mount(mount_ns_of(ns), &root, show_mount, &a);
+		path_put(&root);
+	}
+	ns_put(ns);
 }
 
 static void show_mounts(const struct subject *s, struct text *t)
 {
-	show_mounts_as(s, t, false);
+	show_mounts_as(s, t, AS_MOUNTS);
 }
 
 static void show_mountinfo(const struct subject *s, struct text *t)
 {
-	show_mounts_as(s, t, true);
+	show_mounts_as(s, t, AS_MOUNTINFO);
+}
+
+static void show_mountstats(const struct subject *s, struct text *t)
+{
+	show_mounts_as(s, t, AS_MOUNTSTATS);
 }
 
 #define RO (S_IFREG | 0444)
@@ -561,6 +595,7 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 		{ .name = "sched", .mode = RO, .show = show_sched },                             \
 		{ .name = "mounts", .mode = RO, .show = show_mounts },                           \
 		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                     \
+		{ .name = "mountstats", .mode = S_IFREG | 0400, .show = show_mountstats },       \
 		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },                     \
 	{                                                                                        \
 		.name = "net", .mode = DIR_, .children = proc_net_entries                        \

@@ -571,10 +571,8 @@ int procfs_create(struct kernel *k, struct super **out)
 		.next = next_pid,
 	};
 
-	int r = procfs_ns_init();
-
 	task_group_of_proc = group_of;
-	return r < 0 ? r : create(k, "proc", &root, out);
+	return create(k, "proc", &root, out);
 }
 
 int sysfs_create(struct kernel *k, struct super **out)

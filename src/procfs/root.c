@@ -313,18 +313,41 @@ static void show_pipe_pages(const struct subject *s, struct text *t)
 	text_add(t, "%llu\n", (unsigned long long)(s->k->pipe_memory >> PAGE_SHIFT));
 }
 
-static void show_hostname(const struct subject *s, struct text *t)
+/* The reader's. */
+static struct uts_ns *uts_of(const struct subject *s)
 {
-	mutex_lock(&s->k->uts_lock);
-	text_add(t, "%s\n", s->k->hostname);
-	mutex_unlock(&s->k->uts_lock);
+	return s->ctx && s->ctx->task ? task_uts(s->ctx->task) : &uts_ns_first;
 }
 
-static void show_domainname(const struct subject *s, struct text *t)
+/* index: 0 the host's name, 1 the domain's. */
+static char *uts_name(struct uts_ns *uts, int index)
 {
-	mutex_lock(&s->k->uts_lock);
-	text_add(t, "%s\n", s->k->domainname);
-	mutex_unlock(&s->k->uts_lock);
+	return index ? uts->domainname : uts->hostname;
+}
+
+static void show_uts(const struct subject *s, struct text *t)
+{
+	struct uts_ns *uts = uts_of(s);
+
+	mutex_lock(&uts->lock);
+	text_add(t, "%s\n", uts_name(uts, s->entry->index));
+	mutex_unlock(&uts->lock);
+}
+
+/* A line, or part of one, cut to what there is room for. */
+static ssize_t store_uts(const struct subject *s, const char *buf, size_t size)
+{
+	struct uts_ns *uts = uts_of(s);
+	size_t n = MIN(strcspn(buf, "\n"), (size_t)UTS_NAME_MAX);
+	char *name = uts_name(uts, s->entry->index);
+
+	if (!s->ctx || !cred_has_cap_in(s->ctx->cred, uts->ns.owner, CAP_SYS_ADMIN))
+		return -EPERM;
+	mutex_lock(&uts->lock);
+	memset(name, 0, UTS_NAME_MAX + 1);
+	memcpy(name, buf, n);
+	mutex_unlock(&uts->lock);
+	return (ssize_t)size;
 }
 
 static void show_pid_max(const struct subject *s, struct text *t)
@@ -371,6 +394,7 @@ static void show_seccomp_logged(const struct subject *s UNUSED, struct text *t)
 }
 
 #define RO (S_IFREG | 0444)
+#define RW (S_IFREG | 0644)
 #define DIR_ (S_IFDIR | 0555)
 
 static const struct pentry random_entries[] = {
@@ -390,8 +414,8 @@ static const struct pentry kernel_entries[] = {
 	{ .name = "ostype", .mode = RO, .show = show_ostype },
 	{ .name = "osrelease", .mode = RO, .show = show_osrelease },
 	{ .name = "version", .mode = RO, .show = show_sysversion },
-	{ .name = "hostname", .mode = RO, .show = show_hostname },
-	{ .name = "domainname", .mode = RO, .show = show_domainname },
+	{ .name = "hostname", .mode = RW, .index = 0, .show = show_uts, .store = store_uts },
+	{ .name = "domainname", .mode = RW, .index = 1, .show = show_uts, .store = store_uts },
 	{ .name = "pid_max", .mode = RO, .show = show_pid_max },
 	{ .name = "threads-max", .mode = RO, .show = show_threads_max },
 	{ .name = "ngroups_max", .mode = RO, .show = show_ngroups },

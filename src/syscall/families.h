@@ -158,6 +158,7 @@ SYSCALL(getsid);
 SYSCALL(setsid);
 SYSCALL(set_tid_address);
 SYSCALL(unshare);
+SYSCALL(setns);
 
 /* ---- wait.c ---- */
 SYSCALL(wait4);

@@ -1,8 +1,7 @@
 /*
- * mount, umount2 and pivot_root, for whoever has CAP_SYS_ADMIN inside: new file
- * systems of the registered types, binds, moves, and changed flags. There is one mount
- * namespace and nothing propagates, so propagation types are accepted and mean
- * nothing.
+ * mount, umount2 and pivot_root, for whoever has CAP_SYS_ADMIN over the mount namespace
+ * that it is in: new file systems of the registered types, binds, moves, changed flags
+ * and propagation types.
  */
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -19,6 +18,7 @@
 #define MAGIC 0xc0ed0000u
 #define MAGIC_MASK 0xffff0000u
 #define PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
+#define ATIME (unsigned)(MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 #define PER_MOUNT                                                                                  \
 	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
 	 MS_STRICTATIME)
@@ -74,7 +74,7 @@ static long mount_bind(struct task *t, const struct vfs_ctx *ctx, const struct p
 	if (r < 0)
 		return r;
 	/* A bind keeps the flags of what it shows; a remount may change them. */
-	r = vfs_bind(t->kernel->vfs, &from, at, ma->flags & MS_REC);
+	r = vfs_bind(task_mount_ns(t), &from, at, ma->flags & MS_REC);
 	path_put(&from);
 	return r;
 }
@@ -87,7 +87,7 @@ static long mount_move(struct task *t, const struct vfs_ctx *ctx, const struct p
 
 	if (r < 0)
 		return r;
-	r = vfs_move_mount(t->kernel->vfs, &from, at);
+	r = vfs_move_mount(task_mount_ns(t), &from, at);
 	path_put(&from);
 	return r;
 }
@@ -113,21 +113,46 @@ static long mount_new(struct task *t, const struct path *at, const struct mount_
 	r = type->create(t->kernel, options, &sb);
 	if (r < 0)
 		return r;
-	return vfs_mount(t->kernel->vfs, at, sb, per_mount_flags(ma->flags), NULL); /* takes sb */
+	return vfs_mount(task_mount_ns(t), at, sb, per_mount_flags(ma->flags), NULL); /* takes sb */
+}
+
+/* Without a word about access times they stay as they are. */
+static long remount(struct task *t, const struct path *at, unsigned flags)
+{
+	unsigned changed = per_mount_flags(flags);
+
+	if (!(flags & ATIME))
+		changed = (changed & ~ATIME) | (mount_flags(at->mount) & ATIME);
+	return vfs_remount(task_mount_ns(t), at, changed);
+}
+
+/* Exactly one type, and nothing else. */
+static long set_propagation(struct task *t, const struct path *at, unsigned flags)
+{
+	unsigned type = flags & ~(unsigned)(MS_REC | MS_SILENT);
+
+	if ((type & ~PROPAGATION) || (type & (type - 1)))
+		return -EINVAL;
+	return vfs_set_propagation(task_mount_ns(t), at, type, flags & MS_REC);
+}
+
+static bool may_mount(struct task *t)
+{
+	return cred_has_cap_in(t->cred, task_ns(t, NS_MNT)->owner, CAP_SYS_ADMIN);
 }
 
 static long do_mount(struct task *t, const struct vfs_ctx *ctx, const struct path *at, void *arg)
 {
 	const struct mount_args *ma = arg;
 
-	if (!cred_has_cap(ctx->cred, CAP_SYS_ADMIN))
+	if (!may_mount(t))
 		return -EPERM;
 	if (ma->flags & MS_REMOUNT)
-		return vfs_remount(t->kernel->vfs, at, per_mount_flags(ma->flags));
+		return remount(t, at, ma->flags);
 	if (ma->flags & MS_BIND)
 		return mount_bind(t, ctx, at, ma);
 	if (ma->flags & PROPAGATION)
-		return path_is_mount_root(at) ? 0 : -EINVAL;
+		return set_propagation(t, at, ma->flags);
 	if (ma->flags & MS_MOVE)
 		return mount_move(t, ctx, at, ma);
 	return mount_new(t, at, ma);
@@ -147,12 +172,21 @@ SYSCALL(mount)
 	return syscall_on_path(t, AT_FDCWD, args->a[1], LOOKUP_FOLLOW, do_mount, &ma);
 }
 
-/* The caller's path holds a reference: vfs_umount() knows of that one. */
-static long do_umount(struct task *t, const struct vfs_ctx *ctx, const struct path *at, void *arg)
+/* What lies on the place, also on "." (so pivot_root(".", ".") can be followed by
+ * umount(".")). vfs_umount() knows of the one reference. */
+static long do_umount(struct task *t, const struct vfs_ctx *ctx UNUSED, const struct path *p,
+		      void *arg)
 {
-	if (!cred_has_cap(ctx->cred, CAP_SYS_ADMIN))
+	struct path top;
+	long r;
+
+	if (!may_mount(t))
 		return -EPERM;
-	return vfs_umount(t->kernel->vfs, at, *(const int *)arg);
+	if (!path_cover(p, &top))
+		return vfs_umount(task_mount_ns(t), p, *(const int *)arg);
+	r = vfs_umount(task_mount_ns(t), &top, *(const int *)arg);
+	path_put(&top);
+	return r;
 }
 
 #define UMOUNT_FORCE 1
@@ -170,7 +204,40 @@ SYSCALL(umount2)
 	return syscall_on_path(t, AT_FDCWD, args->a[0], lookup, do_umount, &flags);
 }
 
+static long do_pivot(struct task *t, const struct vfs_ctx *ctx, const struct path *put_old,
+		     void *arg)
+{
+	const struct path *new_root = arg;
+	int r = vfs_pivot_root(task_mount_ns(t), &ctx->root, new_root, put_old);
+
+	if (r == 0)
+		task_change_roots(t->kernel, &ctx->root, new_root);
+	return r;
+}
+
+static long keep_path(struct task *t UNUSED, const struct vfs_ctx *ctx UNUSED, const struct path *p,
+		      void *arg)
+{
+	struct path *out = arg;
+
+	*out = *p;
+	path_get(out);
+	return 0;
+}
+
 SYSCALL(pivot_root)
 {
-	return cred_has_cap(t->cred, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+	struct path new_root;
+	long r;
+
+	if (!may_mount(t))
+		return -EPERM;
+	r = syscall_on_path(t, AT_FDCWD, args->a[0], LOOKUP_FOLLOW | LOOKUP_DIRECTORY, keep_path,
+			    &new_root);
+	if (r < 0)
+		return r;
+	r = syscall_on_path(t, AT_FDCWD, args->a[1], LOOKUP_FOLLOW | LOOKUP_DIRECTORY, do_pivot,
+			    &new_root);
+	path_put(&new_root);
+	return r;
 }

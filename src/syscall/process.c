@@ -134,32 +134,35 @@ SYSCALL(clone3)
 }
 
 #define UNSHARE_SHARED (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
-#define UNSHARE_NAMESPACES                                                                         \
-	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWTIME | \
-	 0x02000000 /* CLONE_NEWCGROUP */)
-#define UNSHARE_FLAGS                                                                   \
-	(UNSHARE_SHARED | UNSHARE_NAMESPACES | CLONE_NEWUSER | CLONE_FILES | CLONE_FS | \
-	 CLONE_SYSVSEM)
+#define UNSHARE_FLAGS \
+	(UNSHARE_SHARED | NS_FLAGS_ALL | (uint64_t)(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM))
 
-/* Namespaces are refused as by a kernel without them. */
 SYSCALL(unshare)
 {
 	uint64_t flags = args->a[0];
-	int r = 0;
+	struct ns_change change;
+	int r;
 
-	if ((flags & ~(uint64_t)UNSHARE_FLAGS) || (flags & CLONE_NEWUSER))
+	if (flags & ~(uint64_t)UNSHARE_FLAGS)
 		return -EINVAL;
-	if (flags & UNSHARE_NAMESPACES)
-		return cred_has_cap(t->cred, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+	if (flags & CLONE_NEWUSER)
+		flags |= CLONE_THREAD | CLONE_FS;
+	if (flags & CLONE_NEWIPC)
+		flags |= CLONE_SYSVSEM;
 	if ((flags & UNSHARE_SHARED) && (READ_ONCE(t->group->ntasks) > 1 || mm_users(t->mm) > 1))
 		return -EINVAL;
-	if (flags & CLONE_FS)
-		r = task_unshare_fs(t);
-	if (r == 0 && (flags & CLONE_SYSVSEM))
-		task_unshare_sem(t);
-	if (r == 0 && (flags & CLONE_FILES))
+	r = ns_change_prepare(t, flags, &change);
+	if (r == 0 && (flags & CLONE_FILES)) {
 		r = task_unshare_files(t);
-	return r;
+		if (r < 0)
+			ns_change_abort(&change);
+	}
+	if (r < 0)
+		return r;
+	if (flags & CLONE_SYSVSEM)
+		task_unshare_sem(t);
+	ns_change_commit(t, &change);
+	return 0;
 }
 
 /* ---- the end ---- */

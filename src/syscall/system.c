@@ -19,40 +19,45 @@ SYSCALL(uname)
 				 .release = MACHINE_RELEASE,
 				 .version = MACHINE_VERSION,
 				 .machine = "x86_64" };
-	struct kernel *k = t->kernel;
+	struct uts_ns *uts = task_uts(t);
 
-	mutex_lock(&k->uts_lock);
-	memcpy(u.nodename, k->hostname, sizeof(u.nodename));
-	memcpy(u.domainname, k->domainname, sizeof(u.domainname));
-	mutex_unlock(&k->uts_lock);
+	mutex_lock(&uts->lock);
+	memcpy(u.nodename, uts->hostname, sizeof(u.nodename));
+	memcpy(u.domainname, uts->domainname, sizeof(u.domainname));
+	mutex_unlock(&uts->lock);
 	return syscall_copy_out(t, args->a[0], &u, sizeof(u));
 }
 
-/* name: one of the kernel's two. */
-static long set_name(struct task *t, char name[ABI_UTS_LEN + 1], gva_t user, int64_t size)
+/* name: one of the two of uts. */
+static long set_name(struct task *t, struct uts_ns *uts, char name[ABI_UTS_LEN + 1], gva_t user,
+		     int64_t size)
 {
 	char buf[ABI_UTS_LEN + 1] = { 0 };
 
-	if (!cred_has_cap(t->cred, CAP_SYS_ADMIN))
+	if (!cred_has_cap_in(t->cred, uts->ns.owner, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (size < 0 || size > ABI_UTS_LEN)
 		return -EINVAL;
 	if (syscall_copy_in(t, buf, user, (size_t)size) < 0)
 		return -EFAULT;
-	mutex_lock(&t->kernel->uts_lock);
+	mutex_lock(&uts->lock);
 	memcpy(name, buf, sizeof(buf));
-	mutex_unlock(&t->kernel->uts_lock);
+	mutex_unlock(&uts->lock);
 	return 0;
 }
 
 SYSCALL(sethostname)
 {
-	return set_name(t, t->kernel->hostname, args->a[0], (int)args->a[1]);
+	struct uts_ns *uts = task_uts(t);
+
+	return set_name(t, uts, uts->hostname, args->a[0], (int)args->a[1]);
 }
 
 SYSCALL(setdomainname)
 {
-	return set_name(t, t->kernel->domainname, args->a[0], (int)args->a[1]);
+	struct uts_ns *uts = task_uts(t);
+
+	return set_name(t, uts, uts->domainname, args->a[0], (int)args->a[1]);
 }
 
 /* ---- memory and load ---- */

@@ -208,6 +208,7 @@ static void task_release_resources(struct task *t)
 	vfork_release(t);
 	fdtable_put(task_swap_files(t, NULL), t);
 	fs_context_put(task_swap_fs(t, NULL));
+	nsproxy_put(task_swap_nsproxy(t, NULL));
 }
 
 /* Children of a dead process go to the nearest living subreaper, or to us. */

@@ -28,15 +28,9 @@
 #ifndef CAP_SYS_RESOURCE
 #define CAP_SYS_RESOURCE 24
 #endif
-#ifndef CLONE_NEWCGROUP
-#define CLONE_NEWCGROUP 0x02000000
-#endif
 
 #define FORK_TRIES 3
 #define GUEST_TOP ((uint64_t)1 << 47)
-#define CLONE_NAMESPACES                                                              \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | \
-	 CLONE_NEWNET | CLONE_NEWTIME)
 
 static bool has(const struct clone_request *req, uint64_t flag)
 {
@@ -45,7 +39,7 @@ static bool has(const struct clone_request *req, uint64_t flag)
 
 /* ---- checks ---- */
 
-static int check_namespaces(struct task *t, const struct clone_request *req)
+static int check_namespaces(const struct clone_request *req)
 {
 	if ((req->flags & (CLONE_NEWNS | CLONE_NEWUSER)) && has(req, CLONE_FS))
 		return -EINVAL;
@@ -54,8 +48,8 @@ static int check_namespaces(struct task *t, const struct clone_request *req)
 	/* As a kernel built without them. */
 	if (has(req, CLONE_NEWUSER))
 		return -EINVAL;
-	if (req->flags & CLONE_NAMESPACES)
-		return cred_has_cap(t->cred, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+	if (has(req, CLONE_NEWIPC) && has(req, CLONE_SYSVSEM))
+		return -EINVAL;
 	return 0;
 }
 
@@ -81,7 +75,7 @@ static int check_flags(struct task *t, const struct clone_request *req)
 		if (!cred_has_cap(t->cred, CAP_SYS_ADMIN))
 			return -EPERM;
 	}
-	return check_namespaces(t, req);
+	return check_namespaces(req);
 }
 
 static int check_limits(struct task *t)
@@ -189,6 +183,9 @@ static int child_share(struct task *t, struct task *child, const struct clone_re
 		child->fs = fs_context_copy(t->fs);
 	if (!child->fs)
 		return -ENOMEM;
+	r = nsproxy_copy(t->nsproxy, req->flags, child->cred, child->fs, &child->nsproxy);
+	if (r < 0)
+		return r;
 	if (has(req, CLONE_SYSVSEM) && t->kernel->ipc_ops) {
 		r = t->kernel->ipc_ops->share(t, child);
 		if (r < 0)

@@ -78,15 +78,18 @@ void fs_context_set_root(struct fs_context *fs, const struct path *p)
 	replace(fs, &fs->root, p);
 }
 
-int task_unshare_fs(struct task *t)
+/* Neither reference that goes is the last: the caller has one of `old`. */
+void fs_context_change_root(struct fs_context *fs, const struct path *old, const struct path *to)
 {
-	struct fs_context *copy, *old = t->fs;
+	struct path *const places[] = { &fs->root, &fs->cwd };
 
-	if (refcount_read(&old->refs) == 1)
-		return 0;
-	copy = fs_context_copy(old);
-	if (!copy)
-		return -ENOMEM;
-	fs_context_put(task_swap_fs(t, copy));
-	return 0;
+	mutex_lock(&fs->lock);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (!path_equal(places[i], old))
+			continue;
+		path_put(places[i]);
+		*places[i] = *to;
+		path_get(places[i]);
+	}
+	mutex_unlock(&fs->lock);
 }

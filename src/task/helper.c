@@ -19,6 +19,7 @@ static void helper_share(struct task *h, struct task *of)
 	h->files = fdtable_get(of->files);
 	h->fs = fs_context_get(of->fs);
 	h->cred = task_cred_get(of);
+	h->nsproxy = task_nsproxy_get(of);
 	h->tid = of->tid;
 	h->personality = of->personality;
 	atomic_store(&h->no_new_privs, atomic_load(&of->no_new_privs));
@@ -38,6 +39,7 @@ static void helper_release(struct task *h)
 	h->files = NULL;
 	fs_context_put(h->fs);
 	h->fs = NULL;
+	nsproxy_put(task_swap_nsproxy(h, NULL));
 }
 
 void helper_run(struct task *h)

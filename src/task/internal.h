@@ -143,6 +143,20 @@ int signal_send_timer_locked(struct task *t, struct sigqueue_entry *e, bool to_g
 void signal_notify_parent_locked(struct thread_group *g, int code, int status);
 bool signal_is_ignored_locked(struct thread_group *g, int signo);
 
+/* ---- namespace.c, nsfs.c, uts.c ---- */
+
+void fs_context_change_root(struct fs_context *fs, const struct path *old, const struct path *to);
+
+extern const struct ns_kind_ops uts_kind;
+/* The set for whoever has cred and fs, which nobody else has yet: those of `flags` are
+ * copies. A reference. -EPERM, -EINVAL, -ENOSPC, -ENOMEM. */
+int nsproxy_copy(struct nsproxy *old, uint64_t flags, const struct cred *cred,
+		 struct fs_context *fs, struct nsproxy **out) MUST_CHECK;
+struct nsproxy *task_nsproxy_get(struct task *t); /* NULL: it has left */
+struct nsproxy *task_swap_nsproxy(struct task *t, struct nsproxy *p) MUST_CHECK;
+/* ioctl(2) on a file of nsfs. */
+long namespace_ioctl(struct ns *ns, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
+
 /* ---- sigdeliver.c ---- */
 
 /* A task parked or left: true when that completed the group's stop, and the

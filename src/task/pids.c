@@ -161,6 +161,19 @@ void pid_swap_leader_locked(struct task *leader, struct task *t)
 	t->tid = t->group->pid;
 }
 
+/* Under the lock, so that no child comes into being with the old place. */
+void task_change_roots(struct kernel *k UNUSED, const struct path *old, const struct path *to)
+{
+	mutex_lock(&pids_lock);
+	for (struct ivnode *n = ivmap_first(&pid_map); n; n = ivmap_next(n)) {
+		struct task *t = pid_of(n)->task;
+
+		if (t && t->fs)
+			fs_context_change_root(t->fs, old, to);
+	}
+	mutex_unlock(&pids_lock);
+}
+
 /* ---- lookups ---- */
 
 struct task *pid_find_task(struct kernel *k UNUSED, int32_t tid)

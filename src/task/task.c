@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "task/internal.h"
 #include "task/seccomp.h"
+#include "vfs/nsfs.h"
 
 POOL_DEFINE(task_pool, struct task);
 
@@ -101,6 +102,7 @@ void task_destroy(struct task *t)
 		fs_context_put(t->fs);
 	if (t->cred)
 		cred_put(t->cred);
+	nsproxy_put(t->nsproxy);
 	sigqueue_flush(&t->pending);
 	group_put(t->group);
 	pool_free(&task_pool, t);
@@ -259,7 +261,7 @@ int task_init(struct kernel *k)
 	k->mm_env.may_exceed_memlock = may_exceed_memlock;
 	k->mm_env.wait_for_memory = wait_for_memory;
 	waitq_init(&k->ended_waitq);
-	mutex_init(&k->uts_lock, LOCK_GROUP);
+	nsfs_ioctl = namespace_ioctl;
 	if (!k->tasks_max)
 		k->tasks_max = 4096;
 	sh = sighand_create();
@@ -313,6 +315,9 @@ int task_create_first(struct kernel *k, const struct cred *cred, struct fdtable 
 	r = task_create(k, g, &t);
 	if (r < 0)
 		goto out_put_group;
+	r = nsproxy_create_first(k, &t->nsproxy);
+	if (r < 0)
+		goto out_put_task;
 	r = mm_create(&k->mm_env, &t->mm);
 	if (r < 0)
 		goto out_put_task;

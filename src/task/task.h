@@ -43,6 +43,7 @@
 #include "mm/mm.h"
 #include "platform/platform.h"
 #include "task/ktimer.h"
+#include "task/namespace.h"
 #include "vfs/vfs.h"
 
 struct task;
@@ -153,6 +154,7 @@ struct task {
 
 	/* what calls see */
 	const struct cred *cred; /* [o] written; readers use task_cred_get */
+	struct nsproxy *nsproxy; /* [o] written, under cred_lock; reference; NULL after exit */
 	struct mutex cred_lock;
 	struct fdtable *files; /* [o] reference; NULL after exit */
 	struct fs_context *fs; /* [o] reference; NULL after exit */
@@ -289,10 +291,8 @@ struct kernel {
 	struct memfile *memfile;
 	struct mm_env mm_env;
 	struct vfs *vfs;
-	struct super *memfd_super;         /* where memfds and shared segments live */
-	struct thread_group *init;         /* pid 1 */
-	char hostname[65], domainname[65]; /* [uts] */
-	struct mutex uts_lock;
+	struct super *memfd_super; /* where memfds and shared segments live */
+	struct thread_group *init; /* pid 1 */
 	unsigned ncpus;
 	uint64_t memory_limit;
 	uint64_t pipe_memory; /* beyond: new pipes are small */
@@ -515,9 +515,8 @@ int fdtable_next(struct fdtable *ft, int fd);
 
 /* How many descriptors are open, and the size of the table (/proc/pid/status). */
 unsigned fdtable_count(struct fdtable *ft, unsigned *capacity);
-/* unshare(2) of CLONE_FILES and CLONE_FS. */
+/* unshare(2) of CLONE_FILES; CLONE_FS and the namespaces: namespace.h. */
 int task_unshare_files(struct task *t) MUST_CHECK;
-int task_unshare_fs(struct task *t) MUST_CHECK;
 /* The same of CLONE_SYSVSEM, as the task's end. */
 void task_unshare_sem(struct task *t);
 

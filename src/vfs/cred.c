@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/kmem.h"
 #include "base/pool.h"
+#include "vfs/userns.h"
 
 static POOL_DEFINE(cred_pool, struct cred);
 
@@ -23,6 +24,7 @@ struct cred *cred_create(uint32_t uid, uint32_t gid)
 	refcount_init(&c->refs, 1);
 	c->uid = c->euid = c->suid = c->fsuid = uid;
 	c->gid = c->egid = c->sgid = c->fsgid = gid;
+	c->user_ns = user_ns_get(&user_ns_first);
 	c->cap_bounding = CAPS_ALL;
 	if (uid == 0)
 		c->cap_permitted = c->cap_effective = CAPS_ALL;
@@ -59,6 +61,7 @@ struct cred *cred_copy(const struct cred *c)
 		}
 		copy->ngroups = c->ngroups;
 	}
+	user_ns_get(copy->user_ns);
 	return copy;
 }
 
@@ -125,13 +128,38 @@ void cred_put(const struct cred *c)
 {
 	if (c && refcount_put(&writable(c)->refs)) {
 		kmem_free_for(KMEM_TABLES, c->groups);
+		user_ns_put(c->user_ns);
 		pool_free(&cred_pool, writable(c));
 	}
 }
 
 bool cred_has_cap(const struct cred *c, unsigned cap)
 {
-	return c->cap_effective >> cap & 1;
+	return cred_has_cap_in(c, &user_ns_first, cap);
+}
+
+bool cred_has_cap_in(const struct cred *c, const struct user_ns *ns, unsigned cap)
+{
+	for (;; ns = user_ns_parent(ns)) {
+		if (ns == c->user_ns)
+			return c->cap_effective >> cap & 1;
+		if (ns->level <= c->user_ns->level)
+			return false;
+		/* Who made a namespace has all in it, as seen from the one above. */
+		if (user_ns_parent(ns) == c->user_ns && ns->owner_uid == c->euid)
+			return true;
+	}
+}
+
+void cred_enter_user_ns(struct cred *c, struct user_ns *ns)
+{
+	struct user_ns *old = c->user_ns;
+
+	c->securebits = 0;
+	c->cap_inheritable = c->cap_ambient = 0;
+	c->cap_permitted = c->cap_effective = c->cap_bounding = CAPS_ALL;
+	c->user_ns = user_ns_get(ns);
+	user_ns_put(old);
 }
 
 static int compare_groups(const void *a, const void *b)

@@ -5,6 +5,8 @@
 
 #include "base/refcount.h"
 
+struct user_ns;
+
 #define CAP_COUNT 41
 #define CAPS_ALL (((uint64_t)1 << CAP_COUNT) - 1)
 
@@ -15,7 +17,8 @@ struct cred {
 	uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
 	uint32_t securebits;
 	uint32_t ngroups;
-	uint32_t *groups; /* [I] sorted, owned */
+	uint32_t *groups;        /* [I] sorted, owned */
+	struct user_ns *user_ns; /* reference: where the capabilities count */
 };
 
 /* A fresh credential, owned by the caller, to be changed and then published.
@@ -26,5 +29,10 @@ struct cred *cred_copy(const struct cred *c) MUST_CHECK;
 int cred_set_groups(struct cred *c, const uint32_t *groups, uint32_t count) MUST_CHECK;
 const struct cred *cred_get(const struct cred *c);
 void cred_put(const struct cred *c);
+/* In the first user namespace: over what belongs to no other. */
 bool cred_has_cap(const struct cred *c, unsigned cap);
+/* Over what belongs to that namespace (user_namespaces(7), "Capabilities"). */
+bool cred_has_cap_in(const struct cred *c, const struct user_ns *ns, unsigned cap);
+/* c, not yet published, has all capabilities in ns, and none elsewhere. */
+void cred_enter_user_ns(struct cred *c, struct user_ns *ns);
 bool cred_in_group(const struct cred *c, uint32_t gid); /* fsgid or supplementary */

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <string.h>
+#include <sys/mount.h>
 
 #include "base/pool.h"
+#include "vfs/ns.h"
 #include "vfs/vfs.h"
 
 /* ---- dentries (dentry.c) ---- */
@@ -113,6 +115,12 @@ int dentry_lookup(struct dentry *parent, const char *name, size_t len, const str
 
 /* ---- mounts (mount.c) ---- */
 
+#define MOUNT_FLAGS_PROTECT (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+#define MOUNT_FLAGS_ATIME (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
+#define MOUNT_FLAGS (MOUNT_FLAGS_PROTECT | MOUNT_FLAGS_ATIME | MS_LAZYTIME | MS_SYNCHRONOUS)
+
+#define MOUNTS_MAX 100000 /* in one namespace, as fs.mount-max */
+
 /* [I] immutable; [m] vfs.mount_lock; [a] atomic. */
 struct mount {
 	struct refcount refs;      /* [a] the tree's one, paths' */
@@ -120,19 +128,46 @@ struct mount {
 	struct dentry *root;       /* [I] holds a reference */
 	struct vfs *vfs;           /* [I] NULL: internal (pipes, memfd) */
 	uint64_t id;               /* [I] */
-	atomic_uint flags;         /* [a] MS_* */
+	atomic_uint flags;         /* [a] MS_*; changed under [m] */
+	atomic_int expiring;       /* [a] > 0: marked by MNT_EXPIRE and not used since */
+	struct mount_ns *ns;       /* [m] whose tree shows it; NULL: none, or not yet */
 	struct mount *parent;      /* [m] borrowed: NULL for the root or when detached */
 	struct dentry *mountpoint; /* [m] in parent; holds a reference */
 	struct list children;      /* [m] */
 	struct list sibling;       /* [m] on parent->children */
-	struct list link;          /* [m] on vfs->mounts */
+	struct list link;          /* [m] on ns->mounts */
+
+	/* propagate.c */
+	unsigned group;         /* [m] its peer group's number; 0: not shared */
+	bool is_unbindable;     /* [m] */
+	struct list peers;      /* [m] the ring of its group */
+	struct mount *master;   /* [m] borrowed: it hears of that one's group; NULL: none */
+	struct list slaves;     /* [m] those whose master it is */
+	struct list slave_link; /* [m] on master->slaves */
+	bool is_locked;         /* [m] comes and goes with its parent only */
+	unsigned locked_flags;  /* [m] MS_* that may not be changed any more */
+	/* For the length of one change [m]: */
+	uint64_t seen;           /* by which search */
+	struct mount *copy;      /* what propagates to it */
+	struct mount *copied_to; /* by the last copy of its tree */
+	struct list work;
+	struct list going; /* among those that are unmounted together */
+	bool is_going;
+};
+
+struct mount_ns {
+	struct ns ns;
+	struct vfs *vfs;    /* [I] */
+	struct list mounts; /* [m] in the order of mounting */
+	struct mount *root; /* [m] holds the tree's reference */
+	unsigned nmounts;   /* [m] */
+	struct list link;   /* [m] on vfs->namespaces */
 };
 
 struct vfs {
 	struct rwlock mount_lock;
-	struct list mounts; /* [m] in the order of mounting */
-	struct mount *root; /* [m] holds the tree's reference */
-	unsigned nmounts;   /* [m] but the root */
+	struct list namespaces; /* [m] of struct mount_ns */
+	struct mount_ns *first; /* [I] */
 };
 
 static inline struct mount *mount_get(struct mount *m)
@@ -142,9 +177,11 @@ static inline struct mount *mount_get(struct mount *m)
 }
 
 void mount_put(struct mount *m);
+/* Takes over root and the reference on sb when it succeeds. NULL: no memory. */
+struct mount *mount_alloc(struct vfs *v, struct super *sb, struct dentry *root, unsigned flags);
 /* A mount that no tree shows, for inodes without a place. Takes over root. */
 int mount_create_internal(struct super *sb, struct dentry *root, struct mount **out) MUST_CHECK;
-/* Some mount of sb in the tree, with a reference, or NULL. */
+/* Some mount of sb in some tree, with a reference, or NULL. */
 struct mount *mount_find_super(struct vfs *v, const struct super *sb);
 /* Goes from p down into what is mounted on it, as often as needed. True when p
  * changed. */
@@ -156,6 +193,73 @@ static inline bool mount_is_readonly(const struct mount *m)
 {
 	return atomic_load_explicit(&m->flags, memory_order_relaxed) & 1u; /* MS_RDONLY */
 }
+
+/* What lies on m at d: borrowed, or NULL. */
+struct mount *mount_child_at_locked(struct mount *m, const struct dentry *d);
+/* Lays m on a place; mount_unplace_locked() gives up the place that it lay on, whose
+ * reference is then the caller's. */
+void mount_place_locked(struct mount *m, struct mount *parent, struct dentry *mountpoint);
+struct dentry *mount_unplace_locked(struct mount *m);
+/* May something with that root be laid there? -ENOTDIR, -ENOENT. No lock held. */
+int mount_may_attach(const struct dentry *root, const struct path *at) MUST_CHECK;
+/* The place that shows at *at: what lies there already is covered in its turn. No
+ * references. -EINVAL: *at is not in ns. */
+int mount_top_of_locked(const struct mount_ns *ns, const struct path *at, struct path *top)
+	MUST_CHECK;
+
+/* ---- trees of mounts (mount_tree.c) ---- */
+
+/* The mount after m in the tree below top, parents first; without those on m when
+ * `skip`. NULL: that was the last. */
+struct mount *mount_next_locked(struct mount *m, const struct mount *top, bool skip);
+unsigned mount_tree_size_locked(struct mount *top);
+
+#define TREE_SLAVE 1u      /* copies hear of what they are copies of, if that is shared */
+#define TREE_UNBINDABLE 2u /* also unbindable mounts */
+#define TREE_NS_FILES 4u   /* also binds of files that stand for mount namespaces */
+/* A copy of what shows at *from and below it, without a place and a namespace; one
+ * reference, the tree's. from's rename_lock is held unless it is a mount's root. */
+int mount_tree_copy_locked(const struct path *from, unsigned flags, struct mount **out) MUST_CHECK;
+/* A tree that has no namespace yet gets one. */
+void mount_tree_enter_locked(struct mount *top, struct mount_ns *ns);
+/* Takes top, and what is mounted below it, out of its namespace and its peer groups and
+ * onto `gone`, for mount_put_gone() without the lock. */
+void mount_tree_detach_locked(struct mount *top, struct list *gone);
+void mount_put_gone(struct list *gone);
+/* As mount_namespaces(7): what was mounted by the more privileged stays as it is. The
+ * top itself may go. */
+void mount_tree_lock_locked(struct mount *top);
+/* Attaches m (its tree reference is the caller's) on top of *at. */
+int mount_attach_at(struct mount_ns *ns, struct mount *m, const struct path *at) MUST_CHECK;
+/* d is removed: what was mounted on it, in any namespace, goes. No lock held. */
+void mount_detach_all_on(struct vfs *v, struct dentry *d);
+/* Does something lie on d in the namespace of ctx? Then it may not be removed. */
+bool mount_is_busy(const struct vfs_ctx *ctx, const struct path *dir, const struct dentry *d);
+
+/* ---- peer groups (propagate.c) ---- */
+
+static inline bool mount_is_shared(const struct mount *m)
+{
+	return m->group != 0;
+}
+
+/* m becomes shared, in a group of its own unless it is. */
+void propagate_share_locked(struct mount *m);
+/* A fresh copy takes its place beside or below what it is a copy of. */
+void propagate_copied_locked(struct mount *copy, struct mount *of, bool as_slave);
+/* Leaves its peers; becomes their slave when that is asked for and they are some. */
+void propagate_leave_locked(struct mount *m, bool as_slave);
+/* `tree` is about to be laid on (parent, mountpoint): makes a copy for each mount that
+ * hears of it, on `copies`, each with its place in ->parent and no ->mountpoint yet. The
+ * sb's rename_lock is held. -ENOSPC, -ENOMEM: nothing was made. */
+int propagate_mount_locked(struct mount *tree, struct mount *parent, struct dentry *mountpoint,
+			   struct list *copies) MUST_CHECK;
+/* Adds to `going` (what lies on others before those, is_going) what goes with them. */
+void propagate_umount_locked(struct list *going);
+/* Would a copy of m that goes with it be in use? */
+bool propagate_is_busy_locked(struct mount *m);
+/* The nearest group below `top` in its namespace that m hears of; 0: none. */
+unsigned propagate_dominating_locked(struct mount *m, const struct mount *top);
 
 /* ---- the path walk (walk.c) ---- */
 
@@ -232,6 +336,11 @@ void file_writers_end(struct file *f);
 /* ---- watches (notify.c) ---- */
 
 void inode_watches_free(struct inode *inode);
+
+/* Builds the name of p under root (NULL: of the tree) in [buf, end), from *at on; at least
+ * "/". 1: root was reached; 0: the top of a tree was. -ENAMETOOLONG. (pathname.c) */
+int path_build(const struct path *p, const struct path *root, char *buf, char *end, char **at)
+	MUST_CHECK;
 
 /* ---- the rest ---- */
 

@@ -1,35 +1,32 @@
 /*
- * The mount tree.
+ * The mount trees, one of each mount namespace.
  *
  * A mount shows a super's dentry `root` at a dentry of its parent mount. A
  * place on which another mount lies is crossed at once by every walk, so that a
  * path never rests on a covered dentry: mounting twice at a place stacks.
  *
  * Invariants
- *  1. A mount in the tree is on vfs->mounts and, but for the root, on its
- *     parent's children; the tree owns one reference on it.
+ *  1. A mount in a tree is on ns->mounts and, but for the root, on its parent's
+ *     children; the tree owns one reference on it.
  *  2. dentry->mounts counts the mounts on it, in every mount that shows it: 0
  *     spares a walk the lock.
- *  3. A detached mount has no parent: it lives on as long as paths hold it, and
- *     ".." at its root stays there. Nothing is mounted on it any more.
+ *  3. A detached mount has no namespace, no parent and no peers: it lives on as long as
+ *     paths hold it, and ".." at its root stays there. Nothing is mounted on it any more.
+ *  4. A copy under way has no namespace either: nobody has a path to it.
  *
  * A guest may nest mounts as deep as MOUNTS_MAX: walks of the tree do not recurse.
  *
- * Lock: vfs.mount_lock [m]. References are put after it is dropped.
+ * Here are single mounts and places; mount_tree.c copies, binds, moves and detaches
+ * trees, propagate.c has the peer groups, mount_ns.c the namespaces.
+ *
+ * Lock: vfs.mount_lock [m], one for all trees, because what happens in one propagates to
+ * others. References are put after it is dropped.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "base/fault.h"
 #include "vfs/internal.h"
-
-#define MOUNT_FLAGS                                                                                \
-	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
-	 MS_STRICTATIME | MS_LAZYTIME | MS_SYNCHRONOUS)
-
-#define MOUNTS_MAX 100000 /* as fs.mount-max */
 
 static POOL_DEFINE(mount_pool, struct mount);
 
@@ -74,8 +71,7 @@ struct inode *path_inode(const struct path *p)
 
 /* ---- mounts ---- */
 
-static struct mount *mount_alloc(struct vfs *v, struct super *sb, struct dentry *root,
-				 unsigned flags)
+struct mount *mount_alloc(struct vfs *v, struct super *sb, struct dentry *root, unsigned flags)
 {
 	static atomic_ulong next_id = 1;
 	struct mount *m = pool_alloc(&mount_pool);
@@ -91,14 +87,22 @@ static struct mount *mount_alloc(struct vfs *v, struct super *sb, struct dentry 
 	list_init(&m->children);
 	list_init(&m->sibling);
 	list_init(&m->link);
+	list_init(&m->peers);
+	list_init(&m->slaves);
+	list_init(&m->slave_link);
 	return m;
 }
 
 void mount_put(struct mount *m)
 {
-	if (!m || !refcount_put(&m->refs))
+	if (!m)
 		return;
-	ASSERT(list_empty(&m->children) && !m->parent);
+	/* Whoever used it since umount2(MNT_EXPIRE) marked it takes the mark away. */
+	if (unlikely(atomic_load_explicit(&m->expiring, memory_order_relaxed)))
+		atomic_fetch_sub(&m->expiring, 1);
+	if (!refcount_put(&m->refs))
+		return;
+	ASSERT(list_empty(&m->children) && !m->parent && list_empty(&m->peers));
 	dentry_put(m->root);
 	super_put(m->sb);
 	pool_free(&mount_pool, m);
@@ -151,11 +155,13 @@ struct mount *mount_find_super(struct vfs *v, const struct super *sb)
 	struct mount *found = NULL;
 
 	rwlock_read(&v->mount_lock);
-	list_for_each(m, &v->mounts, struct mount, link) {
-		if (m->sb == sb) {
-			found = mount_get(m);
-			break;
+	list_for_each(ns, &v->namespaces, struct mount_ns, link) {
+		list_for_each(m, &ns->mounts, struct mount, link) {
+			if (m->sb == sb && !found)
+				found = mount_get(m);
 		}
+		if (found)
+			break;
 	}
 	rwlock_read_unlock(&v->mount_lock);
 	return found;
@@ -163,7 +169,7 @@ struct mount *mount_find_super(struct vfs *v, const struct super *sb)
 
 /* ---- crossing ---- */
 
-static struct mount *child_at_locked(struct mount *m, const struct dentry *d)
+struct mount *mount_child_at_locked(struct mount *m, const struct dentry *d)
 {
 	list_for_each(child, &m->children, struct mount, sibling) {
 		if (child->mountpoint == d)
@@ -184,7 +190,7 @@ bool mount_cross_down(struct path *p)
 		struct mount *child;
 
 		rwlock_read(&v->mount_lock);
-		child = child_at_locked(p->mount, p->dentry);
+		child = mount_child_at_locked(p->mount, p->dentry);
 		if (child) {
 			p->mount = mount_get(child);
 			p->dentry = dentry_get(child->root);
@@ -196,6 +202,25 @@ bool mount_cross_down(struct path *p)
 		crossed = true;
 	}
 	return crossed;
+}
+
+bool path_cover(const struct path *p, struct path *out)
+{
+	struct vfs *v = p->mount->vfs;
+	struct mount *child;
+
+	if (!v || atomic_load_explicit(&p->dentry->mounts, memory_order_relaxed) == 0)
+		return false;
+	rwlock_read(&v->mount_lock);
+	child = mount_child_at_locked(p->mount, p->dentry);
+	if (child) {
+		out->mount = mount_get(child);
+		out->dentry = dentry_get(child->root);
+	}
+	rwlock_read_unlock(&v->mount_lock);
+	if (child)
+		mount_cross_down(out);
+	return child != NULL;
 }
 
 bool mount_cross_up(struct path *p)
@@ -218,11 +243,9 @@ bool mount_cross_up(struct path *p)
 	return has_parent;
 }
 
-/* ---- changing the tree ---- */
+/* ---- places ---- */
 
-/* Lays m on a place; unplace_locked() gives up the place that it lay on, whose reference is
- * then the caller's. */
-static void place_locked(struct mount *m, struct mount *parent, struct dentry *mountpoint)
+void mount_place_locked(struct mount *m, struct mount *parent, struct dentry *mountpoint)
 {
 	m->parent = parent;
 	m->mountpoint = dentry_get(mountpoint);
@@ -230,7 +253,7 @@ static void place_locked(struct mount *m, struct mount *parent, struct dentry *m
 	atomic_fetch_add(&mountpoint->mounts, 1);
 }
 
-static struct dentry *unplace_locked(struct mount *m)
+struct dentry *mount_unplace_locked(struct mount *m)
 {
 	struct dentry *mountpoint = m->mountpoint;
 
@@ -242,32 +265,11 @@ static struct dentry *unplace_locked(struct mount *m)
 	return mountpoint;
 }
 
-static int attach_locked(struct vfs *v, struct mount *m, struct mount *parent,
-			 struct dentry *mountpoint)
-{
-	if (v->nmounts >= MOUNTS_MAX)
-		return -ENOSPC;
-	v->nmounts++;
-	place_locked(m, parent, mountpoint);
-	list_push_back(&v->mounts, &m->link);
-	return 0;
-}
-
-static bool is_in_tree_locked(const struct vfs *v, const struct mount *m)
-{
-	return m->vfs == v && (m->parent || m == v->root);
-}
-
-static bool may_cover(const struct dentry *root, const struct path *at)
+int mount_may_attach(const struct dentry *root, const struct path *at)
 {
 	bool at_dir = S_ISDIR(dentry_inode(at->dentry)->mode);
 
-	return at_dir == (bool)S_ISDIR(dentry_inode(root)->mode);
-}
-
-static int may_attach(const struct dentry *root, const struct path *at)
-{
-	if (!may_cover(root, at))
+	if (at_dir != (bool)S_ISDIR(dentry_inode(root)->mode))
 		return -ENOTDIR;
 	if (dentry_has(at->dentry, DENTRY_DELETED))
 		return -ENOENT;
@@ -277,39 +279,40 @@ static int may_attach(const struct dentry *root, const struct path *at)
 	return 0;
 }
 
-/* The place that shows at *at: what lies there already is covered in its turn. No
- * references. */
-static int top_of_locked(struct vfs *v, const struct path *at, struct path *top)
+int mount_top_of_locked(const struct mount_ns *ns, const struct path *at, struct path *top)
 {
 	struct mount *child;
 
-	if (!is_in_tree_locked(v, at->mount))
+	if (at->mount->ns != ns)
 		return -EINVAL;
 	*top = *at;
-	while ((child = child_at_locked(top->mount, top->dentry))) {
+	while ((child = mount_child_at_locked(top->mount, top->dentry))) {
 		top->mount = child;
 		top->dentry = child->root;
 	}
 	return 0;
 }
 
-/* Attaches m (its tree reference is the caller's) on top of *at. */
-static int attach_at(struct vfs *v, struct mount *m, const struct path *at)
-{
-	struct path top;
-	int r = may_attach(m->root, at);
+/* ---- new mounts ---- */
 
-	if (r < 0)
-		return r;
-	rwlock_write(&v->mount_lock);
-	r = top_of_locked(v, at, &top);
-	if (r == 0)
-		r = attach_locked(v, m, top.mount, top.dentry);
-	rwlock_write_unlock(&v->mount_lock);
+/* The tree's first. */
+static int become_root(struct mount_ns *ns, struct mount *m)
+{
+	int r;
+
+	rwlock_write(&ns->vfs->mount_lock);
+	r = ns->root ? -EBUSY : 0;
+	if (r == 0) {
+		ns->root = m;
+		m->ns = ns;
+		ns->nmounts = 1;
+		list_push_back(&ns->mounts, &m->link);
+	}
+	rwlock_write_unlock(&ns->vfs->mount_lock);
 	return r;
 }
 
-int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned flags,
+int vfs_mount(struct mount_ns *ns, const struct path *at, struct super *sb, unsigned flags,
 	      struct mount **out)
 {
 	struct dentry *root;
@@ -321,25 +324,15 @@ int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned f
 	r = dentry_root(sb, &root);
 	if (r < 0)
 		goto out_put_super;
-	m = mount_alloc(v, sb, root, flags);
+	m = mount_alloc(ns->vfs, sb, root, flags);
 	if (!m) {
 		dentry_put(root);
 		r = -ENOMEM;
 		goto out_put_super;
 	}
-	if (at) {
-		r = attach_at(v, m, at);
-	} else {
-		rwlock_write(&v->mount_lock);
-		r = v->root ? -EBUSY : 0;
-		if (r == 0) {
-			v->root = m;
-			list_push_back(&v->mounts, &m->link);
-		}
-		rwlock_write_unlock(&v->mount_lock);
-	}
+	r = at ? mount_attach_at(ns, m, at) : become_root(ns, m);
 	if (r == 0)
-		atomic_store(&sb->vfs, v);
+		atomic_store(&sb->vfs, ns->vfs);
 	if (r < 0)
 		mount_put(m); /* puts root and sb */
 	else if (out)
@@ -350,238 +343,52 @@ out_put_super:
 	return r;
 }
 
-/* Detaches m and what is mounted below it onto `gone`; their mountpoints' references
- * go with them by way of ->mountpoint. m itself need not be attached. */
-static void detach_tree_locked(struct vfs *v, struct mount *top, struct list *gone)
+/* Namespaces that locked a flag keep it (mount_namespaces(7)). */
+static bool may_change_flags(const struct mount *m, unsigned flags)
 {
-	struct mount *parent = NULL;
+	unsigned locked = m->locked_flags;
+	unsigned lost = mount_flags(m) & locked & MOUNT_FLAGS_PROTECT & ~flags;
+	bool atime_differs = (mount_flags(m) ^ flags) & MOUNT_FLAGS_ATIME;
 
-	for (struct mount *m = top;; m = parent) {
-		while (!list_empty(&m->children))
-			m = list_first(&m->children, struct mount, sibling);
-		parent = m->parent;
-		v->nmounts -= m->mountpoint != NULL;
-		m->mountpoint = unplace_locked(m);
-		list_del(&m->link);
-		list_push_back(gone, &m->link);
-		if (m == top)
-			break;
-	}
+	return !lost && !((locked & MOUNT_FLAGS_ATIME) && atime_differs);
 }
 
-static void put_detached(struct list *gone)
+int vfs_remount(struct mount_ns *ns, const struct path *at, unsigned flags)
 {
-	list_for_each_safe(m, tmp, gone, struct mount, link) {
-		struct dentry *mountpoint = m->mountpoint;
-
-		m->mountpoint = NULL;
-		list_del(&m->link);
-		dentry_put(mountpoint);
-		mount_put(m);
-	}
-}
-
-/* ---- binds ---- */
-
-static struct mount *mount_copy(struct vfs *v, const struct mount *m, struct dentry *root,
-				unsigned flags)
-{
-	struct mount *copy = mount_alloc(v, m->sb, dentry_get(root), flags | mount_flags(m));
-
-	if (copy)
-		super_get(copy->sb);
-	else
-		dentry_put(root);
-	return copy;
-}
-
-/* The mount after m in the tree below top, parents first; without those on m when
- * `skip`. NULL: that was the last. */
-static struct mount *next_below_locked(struct mount *m, const struct mount *top, bool skip)
-{
-	if (!skip && !list_empty(&m->children))
-		return list_first(&m->children, struct mount, sibling);
-	for (; m != top; m = m->parent) {
-		if (m->sibling.next != &m->parent->children)
-			return container_of(m->sibling.next, struct mount, sibling);
-	}
-	return NULL;
-}
-
-/* Copies what is mounted in from->mount at or below from->dentry onto `copy`, which
- * shows that dentry. The sb's rename_lock is held. */
-static int copy_below_locked(struct vfs *v, const struct path *from, struct mount *copy)
-{
-	struct mount *top = from->mount, *last = top, *to = copy; /* to: the copy of last */
-	bool skip = false;
-
-	for (struct mount *m = top; (m = next_below_locked(m, top, skip));) {
-		struct mount *c;
-		int r;
-
-		skip = m->parent == top && !dentry_is_ancestor(from->dentry, m->mountpoint);
-		if (skip)
-			continue;
-		for (; last != m->parent; last = last->parent)
-			to = to->parent;
-		c = mount_copy(v, m, m->root, 0);
-		r = c ? attach_locked(v, c, to, m->mountpoint) : -ENOMEM;
-		if (r < 0) {
-			mount_put(c);
-			return r;
-		}
-		last = m;
-		to = c;
-	}
-	return 0;
-}
-
-static int bind_locked(struct vfs *v, const struct path *from, const struct path *at,
-		       struct mount *copy, bool recursive)
-{
-	struct path top;
-	int r = top_of_locked(v, at, &top);
-
-	/* What no tree ever shows may be bound: a namespace's file, as on Linux. */
-	if (r == 0 && from->mount->vfs && !is_in_tree_locked(v, from->mount))
-		r = -EINVAL;
-	if (r == 0 && recursive)
-		r = copy_below_locked(v, from, copy);
-	return r < 0 ? r : attach_locked(v, copy, top.mount, top.dentry);
-}
-
-int vfs_bind(struct vfs *v, const struct path *from, const struct path *at, unsigned flags)
-{
-	struct super *sb = from->mount->sb;
-	struct list gone = LIST_INIT(gone);
-	struct mount *m;
-	int r;
-
-	if (dentry_has(from->dentry, DENTRY_DELETED))
-		return -ENOENT;
-	r = may_attach(from->dentry, at);
-	if (r < 0)
-		return r;
-	m = mount_copy(v, from->mount, from->dentry, flags);
-	if (!m)
-		return -ENOMEM;
-	mutex_lock(&sb->rename_lock); /* below is below until it is copied */
-	rwlock_write(&v->mount_lock);
-	r = bind_locked(v, from, at, m, flags & MS_REC);
-	if (r < 0)
-		detach_tree_locked(v, m, &gone);
-	rwlock_write_unlock(&v->mount_lock);
-	mutex_unlock(&sb->rename_lock);
-	put_detached(&gone);
-	return r;
-}
-
-/* ---- moving ---- */
-
-/* *old: the place that m left, with its reference. */
-static int move_locked(struct vfs *v, struct mount *m, const struct path *at, struct dentry **old)
-{
-	struct path top;
-	int r = top_of_locked(v, at, &top);
-
-	if (r < 0 || !is_in_tree_locked(v, m) || !m->parent)
-		return -EINVAL;
-	for (const struct mount *above = top.mount; above; above = above->parent) {
-		if (above == m)
-			return -ELOOP;
-	}
-	*old = unplace_locked(m);
-	place_locked(m, top.mount, top.dentry);
-	return 0;
-}
-
-int vfs_move_mount(struct vfs *v, const struct path *from, const struct path *at)
-{
-	struct dentry *old = NULL;
-	int r;
-
-	if (!path_is_mount_root(from))
-		return -EINVAL;
-	r = may_attach(from->dentry, at);
-	if (r < 0)
-		return r == -ENOTDIR ? -EINVAL : r;
-	rwlock_write(&v->mount_lock);
-	r = move_locked(v, from->mount, at, &old);
-	rwlock_write_unlock(&v->mount_lock);
-	dentry_put(old);
-	return r;
-}
-
-/* ---- unmounting, changing ---- */
-
-int vfs_umount(struct vfs *v, const struct path *at, int flags)
-{
-	struct list gone = LIST_INIT(gone);
 	struct mount *m = at->mount;
 	int r = 0;
 
-	if (flags & ~(MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW))
-		return -EINVAL;
 	if (!path_is_mount_root(at))
 		return -EINVAL;
-	rwlock_write(&v->mount_lock);
-	if (m->vfs != v || !m->parent)
+	rwlock_write(&ns->vfs->mount_lock);
+	if (m->ns != ns)
 		r = -EINVAL;
-	/* Two references: the tree's and the caller's path. */
-	else if (!(flags & MNT_DETACH) &&
-		 (!list_empty(&m->children) || refcount_read(&m->refs) > 2))
-		r = -EBUSY;
+	else if (!may_change_flags(m, flags))
+		r = -EPERM;
 	else
-		detach_tree_locked(v, m, &gone);
-	rwlock_write_unlock(&v->mount_lock);
-	put_detached(&gone);
+		atomic_store(&m->flags, flags & MOUNT_FLAGS);
+	rwlock_write_unlock(&ns->vfs->mount_lock);
 	return r;
-}
-
-int vfs_remount(struct vfs *v, const struct path *at, unsigned flags)
-{
-	if (!path_is_mount_root(at) || at->mount->vfs != v)
-		return -EINVAL;
-	atomic_store(&at->mount->flags, flags & MOUNT_FLAGS);
-	return 0;
 }
 
 /* ---- the whole ---- */
 
-int vfs_create(struct vfs **out)
+/* The mount of any namespace with the lowest id above `after`, with a reference. */
+static struct mount *next_by_id(struct vfs *v, uint64_t after)
 {
-	struct vfs *v = FAULT_POINT("vfs.create") ? NULL : calloc(1, sizeof(*v));
+	struct mount *next = NULL;
 
-	*out = v;
-	if (!v)
-		return -ENOMEM;
-	rwlock_init(&v->mount_lock, LOCK_VFS_MOUNT);
-	list_init(&v->mounts);
-	return 0;
-}
-
-void vfs_destroy(struct vfs *v)
-{
-	struct list gone = LIST_INIT(gone);
-
-	if (!v)
-		return;
-	rwlock_write(&v->mount_lock);
-	if (v->root)
-		detach_tree_locked(v, v->root, &gone);
-	v->root = NULL;
-	rwlock_write_unlock(&v->mount_lock);
-	put_detached(&gone);
-	free(v);
-}
-
-void vfs_root(struct vfs *v, struct path *out)
-{
 	rwlock_read(&v->mount_lock);
-	out->mount = mount_get(v->root);
-	out->dentry = dentry_get(v->root->root);
+	list_for_each(ns, &v->namespaces, struct mount_ns, link) {
+		list_for_each(m, &ns->mounts, struct mount, link) {
+			if (m->id > after && (!next || m->id < next->id))
+				next = m;
+		}
+	}
+	if (next)
+		mount_get(next);
 	rwlock_read_unlock(&v->mount_lock);
-	mount_cross_down(out);
+	return next;
 }
 
 int vfs_sync_all(struct vfs *v)
@@ -591,17 +398,9 @@ int vfs_sync_all(struct vfs *v)
 
 	/* One mount at a time, by rising id, so that no lock is held in sync. */
 	for (;;) {
-		struct mount *next = NULL;
+		struct mount *next = next_by_id(v, last_id);
 		int r = 0;
 
-		rwlock_read(&v->mount_lock);
-		list_for_each(m, &v->mounts, struct mount, link) {
-			if (m->id > last_id && (!next || m->id < next->id))
-				next = m;
-		}
-		if (next)
-			mount_get(next);
-		rwlock_read_unlock(&v->mount_lock);
 		if (!next)
 			return result;
 		last_id = next->id;

@@ -273,7 +273,7 @@ static int remove_locked(struct walk *w, struct dentry *d, bool is_dir)
 		return r;
 	if (is_dir ? !dir->ops->rmdir : !dir->ops->unlink)
 		return -EPERM;
-	if (atomic_load(&d->mounts) > 0)
+	if (mount_is_busy(w->ctx, &w->cur, d))
 		return -EBUSY;
 	r = is_dir ? dir->ops->rmdir(dir, d->name, victim, w->ctx)
 		   : dir->ops->unlink(dir, d->name, victim, w->ctx);
@@ -305,6 +305,8 @@ static int remove_at(const struct vfs_ctx *ctx, const struct path *dir, const ch
 	if (r == 0)
 		r = remove_locked(&w, d, is_dir);
 	rwlock_write_unlock(&inode->dir_lock);
+	if (r == 0)
+		mount_detach_all_on(w.cur.mount->vfs, d);
 	dentry_put(d); /* the file's last reference may go here, with no lock held */
 out_end_walk:
 	walk_end(&w);
@@ -491,7 +493,8 @@ static int rename_locked(struct renaming *rn)
 	r = rename_check_permission(rn);
 	if (r < 0)
 		return r;
-	if (atomic_load(&rn->source->mounts) > 0 || atomic_load(&rn->target->mounts) > 0)
+	if (mount_is_busy(rn->ctx, &rn->from.cur, rn->source) ||
+	    mount_is_busy(rn->ctx, &rn->to.cur, rn->target))
 		return -EBUSY;
 	r = olddir->ops->rename(olddir, rn->source->name, inode, newdir, rn->target->name, target,
 				rn->flags, rn->ctx);
@@ -524,6 +527,8 @@ int vfs_rename(const struct vfs_ctx *ctx, const struct path *olddir, const char 
 	lock_dirs(a, b);
 	r = rename_locked(&rn);
 	unlock_dirs(a, b);
+	if (r == 0 && rn.target && !(flags & RENAME_EXCHANGE))
+		mount_detach_all_on(rn.to.cur.mount->vfs, rn.target);
 	dentry_put(rn.source);
 	dentry_put(rn.target);
 out_end_to:

@@ -1,17 +1,16 @@
 /*
- * Names of places: from a path back to text, and the list of mounts.
+ * Names of places: from a path back to text.
  *
  * The text is built from its end backwards in the caller's buffer. A rename
  * meanwhile could mix two states, so dcache_rename_seq is compared and the walk
  * done again (a few times: then the mixture is as good as either).
  */
-#include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/fault.h"
 #include "vfs/internal.h"
+#include "vfs/nsfs.h"
 
 #define RETRIES 8
 #define UNREACHABLE "(unreachable)"
@@ -56,7 +55,7 @@ static int prepend_all(const struct path *start, const struct path *root, char *
 	return r;
 }
 
-static int build(const struct path *p, const struct path *root, char *buf, char *end, char **at)
+int path_build(const struct path *p, const struct path *root, char *buf, char *end, char **at)
 {
 	int r = 0;
 
@@ -87,7 +86,7 @@ static ssize_t name_of(const struct path *p, const struct path *root, bool mark_
 
 	if (size < 2)
 		return -ERANGE;
-	r = build(p, root, buf, buf + size - 1, &at);
+	r = path_build(p, root, buf, buf + size - 1, &at);
 	if (r < 0)
 		return size < 4096 ? -ERANGE : r;
 	prefix = r == 0 && mark_unreachable ? sizeof(UNREACHABLE) - 1 : 0;
@@ -109,9 +108,13 @@ ssize_t path_name(const struct path *p, const struct path *root, char *buf, size
 
 static ssize_t describe_anon(struct file *f, char *buf, size_t size)
 {
+	const struct ns *ns = nsfs_ns(f->inode);
 	int len;
 
-	if (S_ISFIFO(f->inode->mode))
+	if (ns)
+		len = snprintf(buf, size, "%s:[%llu]", ns_kind_name(ns->ops->kind),
+			       (unsigned long long)ns->ino);
+	else if (S_ISFIFO(f->inode->mode))
 		len = snprintf(buf, size, "pipe:[%llu]", (unsigned long long)f->inode->ino);
 	else if (S_ISSOCK(f->inode->mode))
 		len = snprintf(buf, size, "socket:[%llu]", (unsigned long long)f->inode->ino);
@@ -137,7 +140,7 @@ ssize_t file_describe(struct file *f, const struct vfs_ctx *ctx, char *buf, size
 
 	if (size < 2)
 		return -ENAMETOOLONG;
-	if (dentry_has(f->path.dentry, DENTRY_ANON))
+	if (dentry_has(f->path.dentry, DENTRY_ANON) && !f->path.mount->vfs)
 		return describe_anon(f, buf, size);
 	len = name_of(&f->path, f->path.mount->vfs ? &ctx->root : NULL, false, buf, size);
 	if (len < 0)
@@ -156,7 +159,8 @@ size_t inode_name(struct inode *inode, char *buf, size_t size)
 	if (size < 2)
 		return 0;
 	p.dentry = dentry_of_inode(inode);
-	if (!p.dentry || dentry_has(p.dentry, DENTRY_ANON) || build(&p, NULL, buf, end, &at) < 0) {
+	if (!p.dentry || dentry_has(p.dentry, DENTRY_ANON) ||
+	    path_build(&p, NULL, buf, end, &at) < 0) {
 		dentry_put(p.dentry);
 		mount_put(p.mount);
 		return 0;
@@ -171,95 +175,4 @@ size_t inode_name(struct inode *inode, char *buf, size_t size)
 	}
 	path_put(&p);
 	return (size_t)len;
-}
-
-/* ---- the list of mounts ---- */
-
-/* The mount after id in the list's order, with a reference. */
-static struct mount *next_mount(struct vfs *v, const struct mount *after)
-{
-	struct mount *next = NULL;
-	bool take = after == NULL;
-
-	rwlock_read(&v->mount_lock);
-	list_for_each(m, &v->mounts, struct mount, link) {
-		if (take) {
-			next = mount_get(m);
-			break;
-		}
-		take = m == after;
-	}
-	rwlock_read_unlock(&v->mount_lock);
-	return next;
-}
-
-/* False: not to be shown (outside the caller's root, or detached by now). */
-static bool fill_info(struct mount *m, const struct vfs_ctx *ctx, struct mount_info *mi)
-{
-	struct path top = { .mount = m, .dentry = m->root };
-	char *at;
-	size_t len;
-
-	mi->id = m->id;
-	mi->sb = m->sb;
-	mi->flags = mount_flags(m);
-	rwlock_read(&m->vfs->mount_lock);
-	mi->parent_id = m->parent ? m->parent->id : m->id;
-	rwlock_read_unlock(&m->vfs->mount_lock);
-	if (build(&top, &ctx->root, mi->point, mi->point + sizeof(mi->point) - 1, &at) != 1)
-		return false;
-	len = (size_t)(mi->point + sizeof(mi->point) - 1 - at);
-	memmove(mi->point, at, len);
-	mi->point[len] = '\0';
-	return true;
-}
-
-/* Where in its super the mount begins. */
-static void fill_root(struct mount *m, struct mount_info *mi)
-{
-	char *at = mi->root + sizeof(mi->root) - 1;
-	struct dentry *d = dentry_get(m->root);
-
-	*at = '\0';
-	while (!dentry_is_root(d)) {
-		struct dentry *parent = dentry_prepend_name(d, mi->root + 1, &at);
-
-		if (!parent)
-			break;
-		*--at = '/';
-		dentry_put(d);
-		d = parent;
-	}
-	dentry_put(d);
-	if (*at == '\0')
-		*--at = '/';
-	memmove(mi->root, at, strlen(at) + 1);
-}
-
-int vfs_for_each_mount(struct vfs *v, const struct vfs_ctx *ctx,
-		       int (*fn)(const struct mount_info *mi, void *arg), void *arg)
-{
-	struct mount_info *mi = FAULT_POINT("vfs.mount_info") ? NULL : malloc(sizeof(*mi));
-	struct mount *m = NULL;
-	int r = 0;
-
-	if (!mi)
-		return -ENOMEM;
-	for (;;) {
-		struct mount *next = next_mount(v, m);
-
-		mount_put(m);
-		m = next;
-		if (!m)
-			break;
-		fill_root(m, mi);
-		if (fill_info(m, ctx, mi))
-			r = fn(mi, arg);
-		if (r != 0) {
-			mount_put(m);
-			break;
-		}
-	}
-	free(mi);
-	return r;
 }

@@ -387,7 +387,7 @@ static void mounts_cover_and_uncover(void **state)
 	(void)state;
 	make_tree();
 	assert_int_equal(vfs_lookup(&env.root, NULL, "/a/b", 0, &at), 0);
-	assert_int_equal(vfs_mount(env.vfs, &at, toy_super(), MS_RDONLY, NULL), 0);
+	assert_int_equal(vfs_mount(vfs_first_ns(env.vfs), &at, toy_super(), MS_RDONLY, NULL), 0);
 	path_put(&at);
 	assert_int_equal(look(&env.root, "/a/b/f", 0), -ENOENT);
 	assert_int_equal(look(&env.root, "/a/b/../b/..", 0), 0);
@@ -399,7 +399,7 @@ static void mounts_cover_and_uncover(void **state)
 	assert_int_equal(open2(NULL, "/a/b", RESOLVE_NO_XDEV), -EXDEV);
 	assert_int_equal(vfs_lookup(&env.root, NULL, "/a/b", 0, &top), 0);
 	assert_true(path_is_mount_root(&top));
-	assert_int_equal(vfs_umount(env.vfs, &top, 0), 0);
+	assert_int_equal(vfs_umount(vfs_first_ns(env.vfs), &top, 0), 0);
 	path_put(&top);
 	assert_int_equal(look(&env.root, "/a/b/f", 0), 0);
 }
@@ -414,7 +414,7 @@ static void binds_show_a_subtree(void **state)
 	assert_int_equal(vfs_mkdir(&env.root, NULL, "/m", 0755), 0);
 	assert_int_equal(vfs_lookup(&env.root, NULL, "/a/b", 0, &from), 0);
 	assert_int_equal(vfs_lookup(&env.root, NULL, "/m", 0, &at), 0);
-	assert_int_equal(vfs_bind(env.vfs, &from, &at, 0), 0);
+	assert_int_equal(vfs_bind(vfs_first_ns(env.vfs), &from, &at, 0), 0);
 	path_put(&at);
 	path_put(&from);
 	assert_int_equal(vfs_lookup(&env.root, NULL, "/m/f", 0, &at), 0);

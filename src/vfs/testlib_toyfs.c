@@ -346,9 +346,10 @@ void toy_begin(struct toy_env *e)
 	waiter_init(&e->waiter);
 	e->root_cred = cred_create(0, 0);
 	e->user_cred = cred_create(1000, 1000);
-	if (vfs_create(&e->vfs) < 0 || vfs_mount(e->vfs, NULL, toy_super(), 0, NULL) < 0)
+	if (vfs_create(&e->vfs) < 0 ||
+	    vfs_mount(vfs_first_ns(e->vfs), NULL, toy_super(), 0, NULL) < 0)
 		abort();
-	vfs_root(e->vfs, &e->root.root);
+	vfs_root(vfs_first_ns(e->vfs), &e->root.root);
 	e->root.cwd = e->root.root;
 	e->root.cred = e->root_cred;
 	e->root.waiter = &e->waiter;

@@ -401,41 +401,69 @@ ssize_t file_describe(struct file *f, const struct vfs_ctx *ctx, char *buf, size
 
 /* ---- the tree ---- */
 
-/* One per sandbox (mount namespaces later share supers). */
+struct mount_ns;
+struct user_ns;
+
+/* All mount trees of a sandbox, with the first namespace, which is empty. */
 int vfs_create(struct vfs **out) MUST_CHECK;
 void vfs_destroy(struct vfs *v);
+struct mount_ns *vfs_first_ns(struct vfs *v); /* borrowed */
+/* A mount namespace is a struct ns (vfs/ns.h) with a tree of its own. A copy of `from`, with
+ * one reference; what is shared goes on hearing of each other, but where the owner is
+ * another: there the copies are slaves, and locked (mount_namespaces(7)). places: what
+ * lies in `from` is changed to the same place in the copy. -ENOSPC, -ENOMEM. */
+int mount_ns_copy(struct mount_ns *from, struct user_ns *owner, struct path *places,
+		  unsigned nplaces, struct mount_ns **out) MUST_CHECK;
+struct ns *mount_ns_base(struct mount_ns *ns);
+struct mount_ns *mount_ns_of(struct ns *ns);
+/* The changes below are made in ns, the caller's: -EINVAL when the place is in another, or
+ * in none any more. */
 /* Mounts sb (its reference is taken over) at *at, or as the root when at is
  * NULL. flags: MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME,
  * MS_RELATIME. */
-int vfs_mount(struct vfs *v, const struct path *at, struct super *sb, unsigned flags,
+int vfs_mount(struct mount_ns *ns, const struct path *at, struct super *sb, unsigned flags,
 	      struct mount **out);
 /* A mount that no tree shows, for calls that have names of their own (mq_open(2)). Takes
  * over the reference; *out, for ever, is its root. */
 int vfs_mount_hidden(struct super *sb, struct path *out) MUST_CHECK;
-/* Binds a subtree; flags: as vfs_mount, and MS_REC: with what is mounted in it. For this
- * and vfs_mount -EINVAL: the place is in no tree (any more); -ENOTDIR: one of both is a
- * directory; -ENOSPC: too many mounts. */
-int vfs_bind(struct vfs *v, const struct path *from, const struct path *at, unsigned flags);
+/* Binds a subtree; flags: MS_REC: with what is mounted in it. For this and vfs_mount
+ * -EINVAL: also an unbindable mount, or one alone that locked ones lie on; -ENOTDIR: one
+ * of both is a directory; -ENOSPC: too many mounts. */
+int vfs_bind(struct mount_ns *ns, const struct path *from, const struct path *at, unsigned flags);
 /* The mount whose root *from is now lies on *at. -EINVAL: not a mount's root, or the
- * tree's, or one of both is a directory; -ELOOP: *at is in the mount itself. */
-int vfs_move_mount(struct vfs *v, const struct path *from, const struct path *at);
-int vfs_umount(struct vfs *v, const struct path *at, int flags);
-/* Changes a mount's flags (MS_REMOUNT). -EINVAL: not a mount's root. */
-int vfs_remount(struct vfs *v, const struct path *at, unsigned flags);
+ * tree's, or locked, or its parent is shared, or one of both is a directory; -ELOOP: *at
+ * is in the mount itself. */
+int vfs_move_mount(struct mount_ns *ns, const struct path *from, const struct path *at);
+/* umount2(2). *at is one reference that is known of. */
+int vfs_umount(struct mount_ns *ns, const struct path *at, int flags);
+/* pivot_root(2); root: the caller's. Who has it as root or working directory is to
+ * follow. */
+int vfs_pivot_root(struct mount_ns *ns, const struct path *root, const struct path *new_root,
+		   const struct path *put_old);
+/* Changes a mount's flags (MS_REMOUNT). -EINVAL: not a mount's root; -EPERM: locked. */
+int vfs_remount(struct mount_ns *ns, const struct path *at, unsigned flags);
+/* type: one of MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE. */
+int vfs_set_propagation(struct mount_ns *ns, const struct path *at, unsigned type, bool recursive);
+/* Is something mounted on *p? Then that is what umount2(2) means: *out, references to
+ * what lies on top. */
+bool path_cover(const struct path *p, struct path *out);
 unsigned mount_flags(const struct mount *m);
 struct super *mount_super(const struct mount *m); /* borrowed */
 uint64_t mount_id(const struct mount *m);
-void mount_root(struct mount *m, struct path *out); /* its top directory: reference */
-void vfs_root(struct vfs *v, struct path *out);     /* reference */
-uint64_t vfs_new_dev(void);                         /* an anonymous device number */
+void mount_root(struct mount *m, struct path *out);   /* its top directory: reference */
+void vfs_root(struct mount_ns *ns, struct path *out); /* the tree's: reference */
+uint64_t vfs_new_dev(void);                           /* an anonymous device number */
 /* For each mount in order, for /proc/mounts and mountinfo; text made by fn. */
 struct mount_info {
 	uint64_t id, parent_id;
 	struct super *sb;
 	unsigned flags;
+	unsigned group, master, from; /* propagation; 0: none */
+	bool is_unbindable;
 	char root[4096], point[4096];
 };
-int vfs_for_each_mount(struct vfs *v, const struct vfs_ctx *ctx,
+/* Those below root, which a reader has. */
+int vfs_for_each_mount(struct mount_ns *ns, const struct path *root,
 		       int (*fn)(const struct mount_info *mi, void *arg), void *arg);
 
 void path_get(const struct path *p);
