@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 static aio_context_t ctx;
 static struct io_event ev[64];
@@ -206,7 +207,7 @@ static void many(int fd)
 
 static void *submit_later(void *arg)
 {
-	usleep(50000);
+	wait_asleep(getpid(), SYS_io_getevents);
 	submit(arg);
 	return NULL;
 }
@@ -218,7 +219,7 @@ static void on_signal(int sig)
 
 static void *signal_later(void *arg)
 {
-	usleep(50000);
+	wait_asleep(getpid(), SYS_io_getevents);
 	pthread_kill(*(pthread_t *)arg, SIGUSR1);
 	return NULL;
 }
@@ -226,7 +227,7 @@ static void *signal_later(void *arg)
 static void *destroy_later(void *arg)
 {
 	(void)arg;
-	usleep(50000);
+	wait_asleep(getpid(), SYS_io_getevents);
 	syscall(SYS_io_destroy, ctx);
 	return NULL;
 }

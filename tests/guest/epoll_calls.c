@@ -10,9 +10,11 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
+#include "waitfor.h"
 #include "tmpdir.h"
 
 static void add(int ep, int fd, uint32_t events)
@@ -191,45 +193,60 @@ static void many(void)
 
 static int shared_ep;
 
+struct waits {
+	int fd;
+	volatile pid_t tid;
+	pthread_t th;
+};
+
 static void *waiter(void *arg)
 {
+	struct waits *w = arg;
 	struct epoll_event ev;
 
-	CHECK_EQ(epoll_wait(shared_ep, &ev, 1, 10000), 1);
-	CHECK_EQ(ev.data.fd, *(int *)arg);
+	w->tid = (pid_t)syscall(SYS_gettid);
+	CHECK_EQ(epoll_wait(shared_ep, &ev, 1, 60000), 1);
+	CHECK_EQ(ev.data.fd, w->fd);
 	return NULL;
+}
+
+/* A thread that waits for fd's event, and sleeps by now. */
+static void start_waiter(struct waits *w, int fd)
+{
+	w->fd = fd;
+	w->tid = 0;
+	CHECK(pthread_create(&w->th, NULL, waiter, w) == 0);
+	WAIT_UNTIL(w->tid);
+	wait_asleep(w->tid, SYS_epoll_wait);
 }
 
 static void threads(void)
 {
 	int fd = eventfd(0, 0);
 	uint64_t one = 1;
-	pthread_t th, other;
+	struct waits a, b;
 
 	shared_ep = epoll_create1(EPOLL_CLOEXEC);
 	CHECK_EQ(fcntl(shared_ep, F_GETFD), FD_CLOEXEC);
 	add(shared_ep, fd, EPOLLIN | EPOLLEXCLUSIVE);
-	CHECK(pthread_create(&th, NULL, waiter, &fd) == 0);
-	usleep(20000);
+	start_waiter(&a, fd);
 	CHECK_EQ(write(fd, &one, 8), 8);
-	CHECK(pthread_join(th, NULL) == 0);
+	CHECK(pthread_join(a.th, NULL) == 0);
 	close(fd);
 	/* What nobody has read yet wakes the next waiter, too. */
 	fd = eventfd(0, 0);
 	add(shared_ep, fd, EPOLLIN);
-	CHECK(pthread_create(&th, NULL, waiter, &fd) == 0);
-	CHECK(pthread_create(&other, NULL, waiter, &fd) == 0);
-	usleep(20000);
+	start_waiter(&a, fd);
+	start_waiter(&b, fd);
 	CHECK_EQ(write(fd, &one, 8), 8);
-	CHECK(pthread_join(th, NULL) == 0);
-	CHECK(pthread_join(other, NULL) == 0);
+	CHECK(pthread_join(a.th, NULL) == 0);
+	CHECK(pthread_join(b.th, NULL) == 0);
 	close(fd);
 	/* A file that is added while somebody waits. */
 	fd = eventfd(1, 0);
-	CHECK(pthread_create(&th, NULL, waiter, &fd) == 0);
-	usleep(20000);
+	start_waiter(&a, fd);
 	add(shared_ep, fd, EPOLLIN);
-	CHECK(pthread_join(th, NULL) == 0);
+	CHECK(pthread_join(a.th, NULL) == 0);
 	close(fd);
 	close(shared_ep);
 }
@@ -250,17 +267,19 @@ static void signals_and_times(void)
 	int ep = epoll_create1(0);
 	struct epoll_event ev;
 	sigset_t block, none;
+	pid_t pid;
 
 	sigemptyset(&none);
 	sigemptyset(&block);
 	sigaddset(&block, SIGALRM);
 	CHECK(sigaction(SIGALRM, &sa, NULL) == 0);
-	setitimer(ITIMER_REAL, &it, NULL);
-	CHECK_ERR(epoll_wait(ep, &ev, 1, 5000), EINTR);
+	pid = signal_when_asleep(SIGALRM, SYS_epoll_wait, 1);
+	CHECK_ERR(epoll_wait(ep, &ev, 1, 60000), EINTR);
 	CHECK_EQ(handled, 1);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
 	sigprocmask(SIG_BLOCK, &block, NULL);
 	setitimer(ITIMER_REAL, &it, NULL);
-	CHECK_ERR(epoll_pwait(ep, &ev, 1, 5000, &none), EINTR);
+	CHECK_ERR(epoll_pwait(ep, &ev, 1, 60000, &none), EINTR);
 	CHECK_EQ(handled, 2);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	CHECK_EQ(epoll_wait(ep, &ev, 1, 20), 0);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static void *spin(void *arg)
 {
@@ -30,7 +31,7 @@ static void *leave_all(void *arg)
 
 static void *leave_alone(void *arg)
 {
-	usleep(20000);
+	wait_state(getpid(), "Z"); /* the leader goes first */
 	syscall(SYS_exit, 9);
 	return arg;
 }
@@ -98,7 +99,7 @@ int main(void)
 		pthread_create(&th, NULL, block, NULL);
 		syscall(SYS_exit, 1);
 	}
-	usleep(30000);
+	wait_state(pid, "Z");
 	CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
 	CHECK(kill(pid, SIGUSR1) == 0); /* kills it all the same */
 	CHECK(waitid(P_PID, (id_t)pid, &si, WEXITED) == 0);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static long futex(uint32_t *addr, int op, uint32_t val, const void *timeout, uint32_t *addr2,
 		  uint32_t val3)
@@ -18,11 +19,10 @@ static long futex(uint32_t *addr, int op, uint32_t val, const void *timeout, uin
 }
 
 static uint32_t word;
-static volatile int ready, woken;
+static volatile int woken;
 
 static void *waiter(void *arg)
 {
-	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&word, __ATOMIC_SEQ_CST) == 0) {
 		long r = futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 
@@ -40,12 +40,10 @@ static void wake_all(void)
 	word = 0;
 	for (int i = 0; i < N; i++)
 		pthread_create(&th[i], NULL, waiter, NULL);
-	while (ready < N)
-		sched_yield();
-	usleep(20000);
+	wait_futex(&word, N, FUTEX_PRIVATE_FLAG);
 	__atomic_store_n(&word, 1, __ATOMIC_SEQ_CST);
-	CHECK(futex(&word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) <= 1);
-	futex(&word, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0);
+	CHECK_EQ(futex(&word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 1);
+	CHECK_EQ(futex(&word, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0), N - 1);
 	for (int i = 0; i < N; i++)
 		pthread_join(th[i], NULL);
 	CHECK_EQ(woken, N);
@@ -108,7 +106,6 @@ static void *bit_waiter(void *arg)
 {
 	uint32_t bits = (uint32_t)(uintptr_t)arg;
 
-	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
 	CHECK(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, bits) == 0);
 	__atomic_add_fetch(&woken, (int)bits, __ATOMIC_SEQ_CST);
 	return NULL;
@@ -119,12 +116,10 @@ static void bitsets(void)
 	pthread_t a, b;
 
 	word = 0;
-	ready = woken = 0;
+	woken = 0;
 	pthread_create(&a, NULL, bit_waiter, (void *)1);
 	pthread_create(&b, NULL, bit_waiter, (void *)2);
-	while (ready < 2)
-		sched_yield();
-	usleep(30000);
+	wait_futex(&word, 2, FUTEX_PRIVATE_FLAG);
 	CHECK_EQ(futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 10, NULL, NULL, 4), 0);
 	CHECK_EQ(futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 10, NULL, NULL, 2), 1);
 	pthread_join(b, NULL);
@@ -147,7 +142,7 @@ static void between_processes(void)
 		futex(w, FUTEX_WAKE, 1, NULL, NULL, 0);
 		_exit(0);
 	}
-	usleep(20000);
+	wait_futex(w, 1, 0);
 	__atomic_store_n(w, 1, __ATOMIC_SEQ_CST);
 	CHECK_EQ(futex(w, FUTEX_WAKE, 1, NULL, NULL, 0), 1);
 	while (__atomic_load_n(w, __ATOMIC_SEQ_CST) == 1)

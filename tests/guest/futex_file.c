@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "tmpdir.h"
+#include "waitfor.h"
 
 #define P 4096ul
 #define RW (PROT_READ | PROT_WRITE)
@@ -37,13 +38,6 @@ static void join(pid_t pid)
 	CHECK_EQ(status, 0);
 }
 
-/* How many sleep on it: moved to itself, they are counted and left asleep. */
-static void wait_for_sleepers(uint32_t *word, int n)
-{
-	while (syscall(SYS_futex, word, FUTEX_REQUEUE, 0, (void *)(uintptr_t)100, word, 0) < n)
-		usleep(1000);
-}
-
 static void a_sleeper_outlives_the_page(int fd)
 {
 	char *p = map(fd), *q = map(fd); /* two views of the same words */
@@ -59,7 +53,7 @@ static void a_sleeper_outlives_the_page(int fd)
 		CHECK_EQ(*mine, 0);
 		_exit(0);
 	}
-	wait_for_sleepers(word, 1);
+	wait_futex(word, 1, 0);
 	CHECK_EQ(futex(twin, FUTEX_WAIT, 1, NULL), -1);
 	CHECK(ftruncate(fd, (off_t)P) == 0);
 	CHECK_ERR(futex(word, FUTEX_WAKE, 1, NULL), EFAULT);
@@ -86,7 +80,7 @@ static void private_views_are_others(int fd)
 		CHECK_EQ(futex(word, FUTEX_WAIT, 0, NULL), 0);
 		_exit(0);
 	}
-	wait_for_sleepers(word, 1);
+	wait_futex(word, 1, 0);
 	CHECK_EQ(futex(mine, FUTEX_WAKE, 5, NULL), 0);
 	*mine = 1;
 	CHECK_EQ(futex(mine, FUTEX_WAKE, 5, NULL), 0);

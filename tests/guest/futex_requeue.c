@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static long futex(uint32_t *addr, int op, uint32_t val, const void *timeout, uint32_t *addr2,
 		  uint32_t val3)
@@ -16,11 +17,10 @@ static long futex(uint32_t *addr, int op, uint32_t val, const void *timeout, uin
 }
 
 static uint32_t first, second;
-static volatile int ready, woken;
+static volatile int woken;
 
 static void *waiter(void *arg)
 {
-	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
 	CHECK(futex(&first, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0) == 0);
 	__atomic_add_fetch(&woken, 1, __ATOMIC_SEQ_CST);
 	return arg;
@@ -33,9 +33,7 @@ static void requeue(void)
 
 	for (int i = 0; i < N; i++)
 		pthread_create(&th[i], NULL, waiter, NULL);
-	while (ready < N)
-		sched_yield();
-	usleep(50000);
+	wait_futex(&first, N, FUTEX_PRIVATE_FLAG);
 	CHECK_ERR(futex(&first, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)100, &second, 77), EAGAIN);
 	CHECK_ERR(futex(&first, FUTEX_CMP_REQUEUE_PRIVATE, (uint32_t)-1, (void *)100, &second, 0),
 		  EINVAL);
@@ -121,9 +119,11 @@ static void pi_errors(void)
 static pthread_mutex_t pi_mutex;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static int stage;
+static volatile pid_t partner_tid;
 
 static void *partner(void *arg)
 {
+	partner_tid = (pid_t)syscall(SYS_gettid);
 	pthread_mutex_lock(&pi_mutex);
 	while (stage == 0)
 		pthread_cond_wait(&cond, &pi_mutex);
@@ -142,7 +142,8 @@ static void glibc_pi(void)
 	CHECK(pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT) == 0);
 	CHECK(pthread_mutex_init(&pi_mutex, &attr) == 0);
 	pthread_create(&th, NULL, partner, NULL);
-	usleep(10000);
+	WAIT_UNTIL(partner_tid);
+	wait_asleep(partner_tid, SYS_futex);
 	pthread_mutex_lock(&pi_mutex);
 	stage = 1;
 	pthread_cond_broadcast(&cond);

@@ -9,9 +9,11 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 static uint32_t *cond, *lock, *other;
-static volatile int nstarted, nowners;
+static volatile int nowners;
+static volatile pid_t tids[4];
 
 static long futex(uint32_t *addr, int op, uint32_t val, long val2, uint32_t *addr2, uint32_t val3)
 {
@@ -59,13 +61,12 @@ static void unlock_it(void)
 		printf("unlock: %s\n", strerrorname_np(errno));
 }
 
-/* Waits for the condition, then owns the lock for a moment. */
+/* Waits for the condition, then owns the lock for a moment. arg: where it tells who it is. */
 static void *waiter(void *arg)
 {
 	long r;
 
-	(void)arg;
-	__atomic_add_fetch(&nstarted, 1, __ATOMIC_SEQ_CST);
+	*(volatile pid_t *)arg = gettid();
 	r = wait_requeue(0, NULL);
 	if (r != 0 || (*lock & FUTEX_TID_MASK) != (uint32_t)gettid())
 		printf("waiter: %ld %s\n", r, r < 0 ? strerrorname_np(errno) : "");
@@ -75,14 +76,21 @@ static void *waiter(void *arg)
 	return NULL;
 }
 
+static void wait_started(int i)
+{
+	WAIT_UNTIL(tids[i]);
+	wait_asleep(tids[i], SYS_futex);
+}
+
 static void start(pthread_t *th, int n)
 {
-	nstarted = nowners = 0;
+	nowners = 0;
+	for (int i = 0; i < n; i++) {
+		tids[i] = 0;
+		pthread_create(&th[i], NULL, waiter, (void *)&tids[i]);
+	}
 	for (int i = 0; i < n; i++)
-		pthread_create(&th[i], NULL, waiter, NULL);
-	while (nstarted < n)
-		usleep(1000);
-	usleep(50000); /* they sleep now */
+		wait_started(i);
 }
 
 static void join(pthread_t *th, int n)
@@ -114,10 +122,8 @@ static void while_it_is_free(void)
 	*lock = 0;
 	start(th, 3);
 	SAY(requeue(0, 1)); /* one owns it, one waits for it */
-	for (int i = 0; i < 2000 && nowners < 2; i++)
-		usleep(1000);
+	WAIT_UNTIL(nowners >= 2 && !(__atomic_load_n(lock, __ATOMIC_SEQ_CST) & FUTEX_TID_MASK));
 	SAY(nowners);
-	usleep(10000);
 	SAY(requeue(0, 0));
 	join(th, 3);
 	SAY(nowners);
@@ -126,8 +132,7 @@ static void while_it_is_free(void)
 
 static void *wrong_waiter(void *arg)
 {
-	(void)arg;
-	nstarted = 1;
+	*(volatile pid_t *)arg = gettid();
 	syscall(SYS_futex, cond, FUTEX_WAIT, 0, NULL, NULL, 0);
 	return NULL;
 }
@@ -149,11 +154,9 @@ static void errors(void)
 	SAY(futex(cond, FUTEX_CMP_REQUEUE_PI, 1, -1, lock, 0));
 	SAY(futex(cond, FUTEX_CMP_REQUEUE_PI, 1, 0, (uint32_t *)8, 0));
 	/* Not for those who wait in another way, nor for another lock. */
-	nstarted = 0;
-	pthread_create(&th, NULL, wrong_waiter, NULL);
-	while (!nstarted)
-		usleep(1000);
-	usleep(50000);
+	tids[0] = 0;
+	pthread_create(&th, NULL, wrong_waiter, (void *)&tids[0]);
+	wait_started(0);
 	SAY(requeue(0, 1));
 	SAY(futex(cond, FUTEX_WAKE, 1, 0, NULL, 0));
 	pthread_join(th, NULL);
@@ -165,15 +168,29 @@ static void errors(void)
 	pthread_join(th, NULL);
 }
 
+static long timed_for;
+static int timed_error;
+
 static void *timed_waiter(void *arg)
 {
-	struct timespec until = in_ms(200);
+	struct timespec until = in_ms(*(long *)arg);
 	long r;
 
-	nstarted = 1;
+	tids[0] = gettid();
 	r = wait_requeue(0, &until);
-	*(int *)arg = r == 0 ? 0 : errno;
+	timed_error = r == 0 ? 0 : errno;
 	return NULL;
+}
+
+static pthread_t timed(long ms)
+{
+	pthread_t th;
+
+	timed_for = ms;
+	tids[0] = 0;
+	pthread_create(&th, NULL, timed_waiter, &timed_for);
+	WAIT_UNTIL(tids[0]);
+	return th;
 }
 
 static void on_signal(int sig)
@@ -186,28 +203,30 @@ static void given_up_late(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 	pthread_t th;
-	int err = -1;
+	long moved;
 
 	*lock = 0;
 	lock_it();
-	nstarted = 0;
-	pthread_create(&th, NULL, timed_waiter, &err);
-	while (!nstarted)
-		usleep(1000);
-	usleep(50000);
-	SAY(requeue(0, 1));
-	pthread_join(th, NULL);
-	printf("timed out: %s\n", strerrorname_np(err));
+	/* Long enough for it to be moved first. */
+	for (long ms = 50; ms < 100000; ms *= 2) {
+		th = timed(ms);
+		do
+			moved = requeue(0, 1);
+		while (moved == 0 && thread_state(tids[0]));
+		pthread_join(th, NULL);
+		if (moved)
+			break;
+	}
+	SAY(moved);
+	printf("timed out: %s\n", strerrorname_np(timed_error));
 	sigaction(SIGUSR1, &sa, NULL);
-	nstarted = 0;
-	pthread_create(&th, NULL, timed_waiter, &err);
-	while (!nstarted)
-		usleep(1000);
-	usleep(50000);
+	th = timed(1000000);
+	wait_asleep(tids[0], SYS_futex);
 	SAY(requeue(0, 1));
+	wait_asleep(tids[0], SYS_futex);
 	pthread_kill(th, SIGUSR1);
 	pthread_join(th, NULL);
-	printf("interrupted: %s\n", strerrorname_np(err));
+	printf("interrupted: %s\n", strerrorname_np(timed_error));
 	unlock_it();
 }
 
@@ -223,7 +242,7 @@ static void between_processes(void)
 
 		_exit(r == 0 && (*lock & FUTEX_TID_MASK) == (uint32_t)getpid() ? 5 : 6);
 	}
-	usleep(100000);
+	wait_asleep(pid, SYS_futex);
 	lock_it();
 	SAY(requeue(0, 1));
 	unlock_it();
@@ -245,7 +264,7 @@ static pid_t waiting_child(void)
 			_exit(errno);
 		_exit(*lock & FUTEX_OWNER_DIED ? 7 : 5);
 	}
-	usleep(100000);
+	wait_asleep(pid, SYS_futex);
 	return pid;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static pthread_mutex_t *make(int shared, int protocol)
 {
@@ -59,7 +60,7 @@ static void process_dies(int protocol)
 	if (pid == 0) {
 		CHECK(pthread_mutex_lock(m) == 0);
 		CHECK_EQ(write(held[1], "", 1), 1);
-		usleep(50000);
+		wait_asleep(getppid(), SYS_futex);
 		kill(getpid(), 9);
 	}
 	CHECK_EQ(read(held[0], &c, 1), 1);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static volatile sig_atomic_t hits;
 static sigset_t during;
@@ -134,15 +135,15 @@ static void wait_for_another(void)
 	pid_t self = getpid(), pid;
 
 	sigprocmask(SIG_BLOCK, &usr2, NULL);
+	hits = 0;
 	pid = fork();
 	if (pid == 0) {
-		usleep(20000);
+		wait_asleep(self, SYS_rt_sigtimedwait);
 		kill(self, SIGUSR1); /* caught: EINTR */
-		usleep(20000);
+		wait_asleep(self, SYS_rt_sigtimedwait);
 		kill(self, SIGUSR2);
 		_exit(0);
 	}
-	hits = 0;
 	CHECK_ERR(sigwaitinfo(&usr2, &si), EINTR);
 	CHECK_EQ(hits, 1);
 	CHECK_EQ(sigwaitinfo(&usr2, &si), SIGUSR2);
@@ -153,6 +154,7 @@ static void wait_for_another(void)
 
 static pthread_t taker;
 static volatile int taken;
+static volatile pid_t taker_tid;
 
 static void *take(void *arg)
 {
@@ -160,6 +162,7 @@ static void *take(void *arg)
 	int sig;
 
 	(void)arg;
+	taker_tid = (pid_t)syscall(SYS_gettid);
 	CHECK(sigwait(&usr2, &sig) == 0);
 	taken = sig;
 	return NULL;
@@ -173,7 +176,8 @@ static void threads(void)
 
 	pthread_sigmask(SIG_BLOCK, &usr2, NULL);
 	CHECK(pthread_create(&taker, NULL, take, NULL) == 0);
-	usleep(10000);
+	WAIT_UNTIL(taker_tid);
+	wait_asleep(taker_tid, SYS_rt_sigtimedwait);
 	kill(getpid(), SIGUSR2);
 	pthread_join(taker, NULL);
 	CHECK_EQ(taken, SIGUSR2);

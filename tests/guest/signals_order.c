@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -43,12 +44,14 @@ static void si_show(int r, siginfo_t *si)
 }
 static void *thr(void *a)
 {
-	usleep(30000);
+	wait_asleep(me, SYS_rt_sigtimedwait);
 	pthread_kill(*(pthread_t *)a, SIGUSR2);
 	return 0;
 }
+static volatile pid_t thr3_tid;
 static void *thr3(void *a)
 {
+	thr3_tid = gettid();
 	sigset_t s;
 	sigemptyset(&s);
 	sigaddset(&s, SIGUSR1);
@@ -56,7 +59,7 @@ static void *thr3(void *a)
 	siginfo_t si;
 	sigemptyset(&s);
 	sigaddset(&s, SIGRTMIN + 3);
-	struct timespec ts = { 2, 0 };
+	struct timespec ts = { 60, 0 };
 	long r = sigtimedwait(&s, &si, &ts);
 	printf("thread took %ld\n", r - SIGRTMIN);
 	return 0;
@@ -148,7 +151,7 @@ static void interrupted_by_another(void)
 	self = pthread_self();
 	sigprocmask(SIG_BLOCK, &s, 0);
 	pthread_create(&t, 0, thr, &self);
-	SAY(sigtimedwait(&s, &si, &(struct timespec){ 2, 0 }));
+	SAY(sigtimedwait(&s, &si, &(struct timespec){ 60, 0 }));
 	pthread_join(t, 0);
 	show("intr");
 }
@@ -159,12 +162,12 @@ static void ignored_and_waited_for(void)
 	signal(SIGUSR1, SIG_IGN);
 	p = fork();
 	if (!p) {
-		usleep(20000);
+		wait_asleep(me, SYS_rt_sigtimedwait);
 		kill(me, SIGUSR1);
 		_exit(0);
 	}
 	memset(&si, 0, sizeof si);
-	r = sigtimedwait(&s, &si, &(struct timespec){ 0, 300000000 });
+	r = sigtimedwait(&s, &si, &(struct timespec){ 60, 0 });
 	printf("ignored: %d\n", r);
 	reap(p);
 	sigaction(SIGUSR1, &sa, 0);
@@ -176,7 +179,8 @@ static void a_thread_waits_in_sigtimedwait_process_s(void)
 {
 	sigprocmask(SIG_BLOCK, &s, 0);
 	pthread_create(&t, 0, thr3, 0);
-	usleep(30000);
+	WAIT_UNTIL(thr3_tid);
+	wait_asleep(thr3_tid, SYS_rt_sigtimedwait);
 	kill(me, SIGRTMIN + 3);
 	pthread_join(t, 0);
 	show("proc");

@@ -3,12 +3,14 @@
 #include <poll.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static volatile sig_atomic_t hits;
 
@@ -29,20 +31,24 @@ static void install(int flags)
 	hits = 0;
 }
 
-/* A child that signals us soon, writes a byte later, and ends. */
-static pid_t poke(int fd, int times)
+/* A child that signals us whenever we sleep in call nr, as often as told. When we sleep
+ * again it writes a byte, if it has where to, or ends, for which we wait then. */
+static pid_t poke(int fd, int times, long nr)
 {
 	pid_t self = getpid(), pid = fork();
 
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		for (int i = 0; i < times; i++) {
-			usleep(20000);
+			wait_asleep(self, nr);
 			kill(self, SIGUSR1);
 		}
-		usleep(20000);
-		if (fd >= 0)
+		if (fd >= 0) {
+			wait_asleep(self, nr);
 			CHECK(write(fd, "x", 1) == 1);
+		} else {
+			wait_asleep(self, SYS_wait4);
+		}
 		_exit(0);
 	}
 	return pid;
@@ -65,12 +71,12 @@ static void pipe_read(void)
 
 	CHECK(pipe(fds) == 0);
 	install(SA_RESTART);
-	pid = poke(fds[1], 3);
+	pid = poke(fds[1], 3, SYS_read);
 	CHECK_EQ(read(fds[0], &c, 1), 1);
 	CHECK_EQ(hits, 3);
 	reap(pid);
 	install(0);
-	pid = poke(fds[1], 1);
+	pid = poke(fds[1], 1, SYS_read);
 	CHECK_ERR(read(fds[0], &c, 1), EINTR);
 	CHECK_EQ(hits, 1);
 	CHECK_EQ(read(fds[0], &c, 1), 1);
@@ -83,11 +89,11 @@ static void wait_child(void)
 	pid_t pid;
 
 	install(SA_RESTART);
-	pid = poke(-1, 2);
+	pid = poke(-1, 2, SYS_wait4);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK_EQ(hits, 2);
 	install(0);
-	pid = poke(-1, 1);
+	pid = poke(-1, 1, SYS_wait4);
 	CHECK_ERR(waitpid(pid, &status, 0), EINTR);
 	reap(pid);
 }
@@ -103,41 +109,76 @@ static long elapsed_ms(const struct timespec *from)
 /* Never restarted when a handler ran; the rest is told. */
 static void sleeping(void)
 {
-	struct timespec ts = { 5, 0 }, left = { 0, 0 }, start;
+	struct timespec ts = { 1000, 0 }, left = { 0, 0 }, start;
 	pid_t pid;
 
 	install(SA_RESTART);
-	pid = poke(-1, 1);
-	CHECK_ERR(nanosleep(&ts, &left), EINTR);
-	CHECK(left.tv_sec == 4 && left.tv_nsec > 0);
-	reap(pid);
-	/* Without a handler it goes on to the same end. */
-	signal(SIGUSR1, SIG_IGN);
-	pid = poke(-1, 2);
+	pid = poke(-1, 1, SYS_clock_nanosleep);
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	ts = (struct timespec){ 0, 100000000 };
-	CHECK(nanosleep(&ts, NULL) == 0);
-	CHECK(elapsed_ms(&start) >= 99);
+	CHECK_ERR(nanosleep(&ts, &left), EINTR);
+	CHECK(left.tv_sec < 1000);
+	CHECK(left.tv_sec * 1000 + left.tv_nsec / 1000000 + 1 + elapsed_ms(&start) >= 1000000);
 	reap(pid);
 }
 
-/* A stop and continue interrupts without a handler: restart_syscall. */
-static void stopped_while_sleeping(void)
-{
-	struct timespec start, ts = { 0, 200000000 };
-	pid_t self = getpid(), pid = fork();
+struct disturbance {
+	int count, over;
+};
 
-	if (pid == 0) {
-		usleep(30000);
-		kill(self, SIGSTOP);
-		usleep(30000);
-		kill(self, SIGCONT);
-		_exit(0);
+/* A child that does something to us again and again while we sleep, counts how often,
+ * and ends when it is told that it is over. */
+static pid_t disturb(void (*how)(pid_t), volatile struct disturbance *d)
+{
+	pid_t self = getpid(), pid;
+
+	d->count = d->over = 0;
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid != 0)
+		return pid;
+	while (!d->over) {
+		if (thread_sleeps_in(self, -1)) {
+			how(self);
+			d->count++;
+		}
+		usleep(1000);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	CHECK(nanosleep(&ts, NULL) == 0);
-	CHECK(elapsed_ms(&start) >= 199);
-	CHECK(elapsed_ms(&start) < 2000);
+	_exit(0);
+}
+
+static void send_ignored(pid_t pid)
+{
+	kill(pid, SIGUSR1);
+}
+
+static void stop_and_continue(pid_t pid)
+{
+	kill(pid, SIGSTOP);
+	usleep(10000);
+	kill(pid, SIGCONT);
+}
+
+/* What no handler sees leaves a sleep as it is, or interrupts it to be continued by
+ * restart_syscall: it ends when it is due, however often that happens. If it began anew
+ * each time it would never end. */
+static void undisturbed(void (*how)(pid_t))
+{
+	volatile struct disturbance *d =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct timespec start, ts = { 0, 200000000 };
+	pid_t pid;
+	int before;
+
+	CHECK(d != MAP_FAILED);
+	signal(SIGUSR1, SIG_IGN);
+	pid = disturb(how, d);
+	do {
+		before = d->count;
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		CHECK(nanosleep(&ts, NULL) == 0);
+		CHECK(elapsed_ms(&start) >= 199);
+	} while (d->count < before + 3);
+	d->over = 1;
 	reap(pid);
 }
 
@@ -146,25 +187,25 @@ static void polling(void)
 	pid_t pid;
 
 	install(SA_RESTART);
-	pid = poke(-1, 1);
-	CHECK_ERR(poll(NULL, 0, 5000), EINTR);
+	pid = poke(-1, 1, SYS_poll);
+	CHECK_ERR(poll(NULL, 0, 60000), EINTR);
 	reap(pid);
-	pid = poke(-1, 1);
+	pid = poke(-1, 1, SYS_pause);
 	CHECK_ERR(pause(), EINTR);
 	reap(pid);
 }
 
 static void futex_waiting(void)
 {
-	struct timespec ts = { 5, 0 };
+	struct timespec ts = { 1000, 0 };
 	int word = 1;
 	pid_t pid;
 
 	install(0);
-	pid = poke(-1, 1);
+	pid = poke(-1, 1, SYS_futex);
 	CHECK_ERR(syscall(SYS_futex, &word, FUTEX_WAIT, 1, NULL, NULL, 0), EINTR);
 	reap(pid);
-	pid = poke(-1, 1);
+	pid = poke(-1, 1, SYS_futex);
 	CHECK_ERR(syscall(SYS_futex, &word, FUTEX_WAIT, 1, &ts, NULL, 0), EINTR);
 	reap(pid);
 }
@@ -174,7 +215,8 @@ int main(void)
 	pipe_read();
 	wait_child();
 	sleeping();
-	stopped_while_sleeping();
+	undisturbed(send_ignored);
+	undisturbed(stop_and_continue);
 	polling();
 	futex_waiting();
 	return 0;

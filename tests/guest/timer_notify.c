@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -43,10 +44,11 @@ static void tf(union sigval v)
 	__sync_fetch_and_add(&tn, v.sival_int);
 }
 static volatile pid_t wt;
+static volatile int leave;
 static void *thr(void *a)
 {
 	wt = gettid();
-	sleep(1);
+	WAIT_UNTIL(leave);
 	return 0;
 }
 static struct itimerspec b;
@@ -55,7 +57,7 @@ static struct sigevent se;
 static struct itimerspec g;
 static sigset_t s, o;
 static siginfo_t si;
-static struct timespec two = { 2, 0 }, z = { 0, 0 };
+static struct timespec minute = { 60, 0 }, z = { 0, 0 };
 static struct sigaction sa = { .sa_sigaction = h, .sa_flags = SA_SIGINFO | SA_RESTART };
 
 static void plain(void)
@@ -96,25 +98,36 @@ static void overrun(void)
 	SAY(timer_create(CLOCK_MONOTONIC, &se, &t));
 	set(t, 1000, 1000);
 	usleep(50000);
-	SAY(sigtimedwait(&s, &si, &two) == SIGUSR1);
+	SAY(sigtimedwait(&s, &si, &minute) == SIGUSR1);
 	SAY(si.si_overrun > 30);
 	SAY(timer_getoverrun(t) == si.si_overrun);
 	set(t, 0, 0);
 	SAY(sigtimedwait(&s, &si, &z) >= -1);
 }
 
+static int is_pending(int sig)
+{
+	sigset_t set;
+
+	sigpending(&set);
+	return sigismember(&set, sig);
+}
+
+static int is_armed(void)
+{
+	timer_gettime(t, &g);
+	return g.it_value.tv_sec || g.it_value.tv_nsec;
+}
+
 /* Disarm removes? delete with pending. */
 static void disarm_removes_delete_with_pending(void)
 {
 	set(t, 1000, 0);
-	usleep(5000);
-	sigpending(&o);
-	SAY(sigismember(&o, SIGUSR1));
+	WAIT_UNTIL(is_pending(SIGUSR1));
 	set(t, 0, 0);
-	sigpending(&o);
-	SAY(sigismember(&o, SIGUSR1));
+	SAY(is_pending(SIGUSR1));
 	set(t, 1000, 0);
-	usleep(5000);
+	WAIT_UNTIL(!is_armed());
 	SAY(timer_delete(t));
 	SAY(sigtimedwait(&s, &si, &z));
 	sigprocmask(SIG_UNBLOCK, &s, 0);
@@ -141,8 +154,9 @@ static void thread_id(void)
 	SAY(timer_create(CLOCK_MONOTONIC, &se, &t2));
 	se.sigev_notify_thread_id = getppid();
 	SAY(timer_create(CLOCK_MONOTONIC, &se, &t2));
+	leave = 1;
 	pthread_join(th, 0);
-	usleep(10000);
+	wait_gone(wt);
 	n = 0;
 	SAY(({
 		struct itimerspec i = { { 0, 0 }, { 0, 1000000 } };
@@ -162,8 +176,7 @@ static void sigev_thread_by_libc(void)
 	se.sigev_value.sival_int = 3;
 	SAY(timer_create(CLOCK_MONOTONIC, &se, &t));
 	set(t, 2000, 2000);
-	for (int i = 0; i < 2000 && tn < 9; i++)
-		usleep(1000);
+	WAIT_UNTIL(tn >= 9);
 	SAY(tn >= 9 && tn % 3 == 0);
 	SAY(timer_delete(t));
 }
@@ -174,9 +187,10 @@ static void none(void)
 	memset(&se, 0, sizeof se);
 	se.sigev_notify = SIGEV_NONE;
 	SAY(timer_create(CLOCK_MONOTONIC, &se, &t));
-	set(t, 10000, 0);
+	set(t, 1000000000, 0);
 	SAY(timer_gettime(t, &g));
-	SAY(g.it_value.tv_nsec > 0);
+	SAY(g.it_value.tv_sec >= 800 && g.it_value.tv_sec <= 1000);
+	set(t, 10000, 0);
 	usleep(15000);
 	SAY(timer_gettime(t, &g));
 	SAY(g.it_value.tv_nsec);
@@ -223,14 +237,14 @@ static void absolute_and_old(void)
 	n = 0;
 	b = (struct itimerspec){ { 0, 0 }, { 1, 0 } };
 	SAY(timer_settime(t, TIMER_ABSTIME, &b, 0));
-	for (int i = 0; i < 1000 && !n; i++)
-		usleep(1000);
+	WAIT_UNTIL(n);
 	SAY(n);
 	struct itimerspec old;
-	set(t, 500000, 300000);
+	set(t, 500000000, 300000);
 	b.it_value.tv_sec = 100;
 	SAY(timer_settime(t, 0, &b, &old));
-	SAY(old.it_value.tv_nsec > 400000000 && old.it_interval.tv_nsec == 300000000);
+	SAY(old.it_value.tv_sec >= 300 && old.it_value.tv_sec <= 500 &&
+	    old.it_interval.tv_nsec == 300000000);
 }
 
 /* A child has none. */
@@ -284,8 +298,9 @@ static void itimers(void)
 	while (!n)
 		usleep(1000);
 	SAY(code == SI_KERNEL);
-	alarm(5);
-	SAY(alarm(0));
+	alarm(500);
+	unsigned left = alarm(0);
+	SAY(left >= 300 && left <= 500);
 	iv.it_interval.tv_usec = 2000;
 	n = 0;
 	setitimer(ITIMER_REAL, &iv, 0);

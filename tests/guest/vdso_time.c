@@ -51,7 +51,7 @@ static void both_ways_agree(void)
 			long long c = now(clocks[i]);
 
 			CHECK(a <= b && b <= c);
-			CHECK(c - a < 10 * NSEC);
+			CHECK(c - a < 100 * NSEC);
 		}
 	}
 }
@@ -80,14 +80,16 @@ static void it_advances_with_sleep(void)
 
 static void seconds_agree(void)
 {
-	struct timeval tv;
+	struct timeval tv, last;
 	time_t before = time(NULL), after;
 
 	CHECK(gettimeofday(&tv, NULL) == 0);
 	CHECK(tv.tv_usec >= 0 && tv.tv_usec < 1000000);
 	after = syscall(SYS_time, NULL);
+	CHECK(gettimeofday(&last, NULL) == 0);
+	/* time() may be a tick behind. */
 	CHECK(before <= tv.tv_sec && tv.tv_sec <= after + 1);
-	CHECK(after - before <= 2);
+	CHECK(after <= last.tv_sec);
 }
 
 static void resolutions_agree(void)
@@ -170,13 +172,14 @@ static void *symbol(const char *name)
 static void symbols_work(void)
 {
 	struct timespec ts;
-	struct timeval tv;
+	struct timeval tv, last;
 	unsigned cpu = 12345, node = 12345;
 	long (*gettime)(long, struct timespec *);
 	long (*getday)(struct timeval *, void *);
 	long (*get_cpu)(unsigned *, unsigned *, void *);
 	time_t (*get_time)(time_t *);
 	long long t = now(CLOCK_MONOTONIC);
+	time_t seconds;
 
 	read_dynamic();
 	gettime = (long (*)(long, struct timespec *))symbol("__vdso_clock_gettime");
@@ -186,10 +189,12 @@ static void symbols_work(void)
 	CHECK(gettime && getday && get_cpu && get_time);
 	CHECK(symbol("clock_gettime") == (void *)gettime);
 	CHECK((int)gettime(CLOCK_MONOTONIC, &ts) == 0);
-	CHECK(ns(&ts) >= t && ns(&ts) - t < NSEC);
+	CHECK(ns(&ts) >= t && ns(&ts) <= now(CLOCK_MONOTONIC));
 	CHECK((int)gettime(77, &ts) == -EINVAL);
 	CHECK((int)getday(&tv, NULL) == 0);
-	CHECK(get_time(NULL) - tv.tv_sec <= 1);
+	seconds = get_time(NULL);
+	CHECK(gettimeofday(&last, NULL) == 0);
+	CHECK(seconds >= tv.tv_sec - 1 && seconds <= last.tv_sec);
 	CHECK((int)get_cpu(&cpu, &node, NULL) == 0);
 	CHECK(cpu < 12345 && node < 12345);
 	CHECK((int)get_cpu(NULL, NULL, NULL) == 0);

@@ -92,6 +92,27 @@ static inline int thread_sleeps_in(pid_t tid, long nr)
 /* Its number is free again: reaped, or a thread that has ended altogether. */
 #define wait_gone(tid) WAIT_UNTIL(!thread_state(tid))
 
+/* Until the handler of sig has counted to n: a signal that comes between a look at the
+ * count and a pause() would be slept through. */
+static inline void wait_signals(int sig, const volatile sig_atomic_t *count, int n)
+{
+	sigset_t block, old;
+
+	sigemptyset(&block);
+	sigaddset(&block, sig);
+	sigprocmask(SIG_BLOCK, &block, &old);
+	block = old;
+	sigdelset(&block, sig);
+	while (*count < n)
+		sigsuspend(&block);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+/* Until n sleep on the word: moved to itself, they are counted and left asleep. flags:
+ * FUTEX_PRIVATE_FLAG or 0. */
+#define wait_futex(word, n, flags) \
+	WAIT_UNTIL(syscall(SYS_futex, word, FUTEX_REQUEUE | (flags), 0, 1000ul, word, 0) >= (n))
+
 /* A child that sends the signal to the caller, once that sleeps in call nr, `times`
  * times over, and ends with 0. It knows the end of each sleep by the state alone, which
  * is no longer S once the signal is sent. */
