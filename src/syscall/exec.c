@@ -26,10 +26,12 @@
 
 #include "abi/errno.h"
 #include "abi/fcntl.h"
+#include "abi/ptrace.h"
 #include "abi/wait.h"
 #include "loader/loader.h"
 #include "syscall/families.h"
 #include "syscall/syscall.h"
+#include "task/ptrace.h"
 
 #define POINTERS_AT_ONCE 64u
 #define ADDR_NO_RANDOMIZE 0x0040000u /* personality(2) */
@@ -172,6 +174,20 @@ static void take_caps(struct cred *c, const struct cred *old, bool ids_changed)
 	c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
 }
 
+/* Its tracer could make use of what it gains: it gains nothing. */
+static void lose_privileges(struct exec *x, const struct cred *old)
+{
+	struct cred *c = x->cred;
+
+	if (!cred_has_cap(old, CAP_SETUID)) {
+		c->euid = c->uid;
+		c->egid = c->gid;
+	}
+	x->is_privileged = c->euid != old->euid || c->egid != old->egid;
+	c->cap_permitted &= old->cap_permitted;
+	c->cap_effective &= c->cap_permitted;
+}
+
 static int exec_make_cred(struct exec *x)
 {
 	const struct cred *old = x->t->cred;
@@ -183,6 +199,9 @@ static int exec_make_cred(struct exec *x)
 	take_file_ids(x, loader_image_file(x->image));
 	x->is_privileged = c->euid != old->euid || c->egid != old->egid;
 	take_caps(c, old, x->is_privileged);
+	if ((x->is_privileged || (c->cap_permitted & ~old->cap_permitted)) &&
+	    ptrace_tracer_lacks(x->t, CAP_SYS_PTRACE))
+		lose_privileges(x, old);
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	x->secure = c->euid != c->uid || c->egid != c->gid ||
@@ -318,11 +337,13 @@ out_ctx:
 static long exec_at(struct task *t, int dirfd, gva_t path, gva_t argv, gva_t envp, int at_flags)
 {
 	struct syscall_name n UNINITIALIZED;
+	int32_t old_tid = t->tid;
 	struct exec *x;
 	long r = syscall_name_get(t, dirfd, path, &n);
 
 	if (r < 0)
 		return r;
+	task_exec_begin(t);
 	x = calloc(1, sizeof(*x));
 	r = -ENOMEM;
 	if (x) {
@@ -334,6 +355,9 @@ static long exec_at(struct task *t, int dirfd, gva_t path, gva_t argv, gva_t env
 	syscall_name_put(&n);
 	if (r == 0 && !(at_flags & AT_EXECVE_CHECK))
 		r = exec_run(x);
+	task_exec_end(t);
+	if (r == 0 && !t->exiting && !(at_flags & AT_EXECVE_CHECK))
+		ptrace_event(t, ABI_PTRACE_EVENT_EXEC, (uint64_t)old_tid);
 	if (x)
 		exec_fini(x);
 	free(x);

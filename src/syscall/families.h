@@ -312,6 +312,9 @@ SYSCALL(getrandom);
 SYSCALL(rseq);
 SYSCALL(getcpu);
 
+/* ---- ptrace.c ---- */
+SYSCALL(ptrace);
+
 /* ---- prctl.c ---- */
 SYSCALL(prctl);
 SYSCALL(arch_prctl);

@@ -16,10 +16,26 @@
 
 #include "abi/signal.h"
 #include "task/internal.h"
+#include "task/ptrace.h"
 
 #define RFLAGS_INIT 0x202u
 #define CS_USER 0x33
 #define SS_USER 0x2b
+
+void task_exec_begin(struct task *t)
+{
+	group_sighand_lock(t->group);
+	t->group->nexecs++;
+	group_sighand_unlock(t->group);
+}
+
+void task_exec_end(struct task *t)
+{
+	group_sighand_lock(t->group);
+	t->group->nexecs--;
+	group_sighand_unlock(t->group);
+	waitq_wake_all(&t->group->exit_waitq, EV_IN);
+}
 
 /* ---- the other threads ---- */
 
@@ -38,7 +54,6 @@ static int claim_group(struct task *t)
 			if (other != t)
 				task_kick_locked(other, true);
 		}
-		waitq_wake_all(&g->stop_waitq, EV_IN);
 	}
 	group_sighand_unlock(g);
 	return r;
@@ -58,7 +73,7 @@ static int is_alone(struct thread_group *g)
 
 	mutex_lock(&pids_lock);
 	group_sighand_lock(g);
-	r = g->exiting ? -EAGAIN : g->ntasks == 1;
+	r = g->exiting ? -EAGAIN : g->ntasks == 1 && !g->nzombies;
 	group_sighand_unlock(g);
 	mutex_unlock(&pids_lock);
 	return r;
@@ -95,6 +110,8 @@ static void become_leader(struct task *t)
 	mutex_lock(&pids_lock);
 	if (g->leader != t) {
 		leader = g->leader;
+		if (leader->ptrace.flags)
+			ptrace_forget_locked(leader);
 		pid_swap_leader_locked(leader, t);
 		pid_clear_task_locked(leader->tid);
 		group_sighand_lock(g);
@@ -293,5 +310,4 @@ void task_exec_finish(struct task *t, gva_t entry, gva_t stack, struct file *exe
 	t->regs = (struct guest_regs){
 		.rip = entry, .rsp = stack, .rflags = RFLAGS_INIT, .cs = CS_USER, .ss = SS_USER
 	};
-	t->sysno = -1;
 }

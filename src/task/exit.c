@@ -15,7 +15,9 @@
 
 #include "base/pool.h"
 #include "host/host.h"
+#include "abi/ptrace.h"
 #include "task/internal.h"
+#include "task/ptrace.h"
 #include "task/seccomp.h"
 
 /* ---- vfork: the parent waits until the child has its own memory ---- */
@@ -103,7 +105,6 @@ void group_kill_locked(struct thread_group *g, int status)
 	g->cont_notify = 0;
 	list_for_each(t, &g->tasks, struct task, group_link)
 		task_kick_locked(t, true);
-	waitq_wake_all(&g->stop_waitq, EV_IN);
 }
 
 void group_kill(struct thread_group *g, int status)
@@ -116,8 +117,14 @@ void group_kill(struct thread_group *g, int status)
 void task_exit_group(struct task *t, int status)
 {
 	struct thread_group *g = t->group;
+	unsigned killed;
 
-	group_kill(g, status);
+	group_sighand_lock(g);
+	/* By somebody else; it is not by itself. */
+	killed = t->jobctl & JOBCTL_KILLED;
+	group_kill_locked(g, status);
+	t->jobctl = (t->jobctl & ~JOBCTL_KILLED) | killed;
+	group_sighand_unlock(g);
 	task_exit(t, g->exit_status);
 }
 
@@ -303,6 +310,72 @@ static void leave_children_locked(struct task *t)
 	}
 }
 
+bool group_is_ended_locked(const struct thread_group *g)
+{
+	return g->is_zombie && !g->nzombies;
+}
+
+/* The parent wants to know nothing of its children. => pids_lock */
+static bool is_reaped_unseen(struct thread_group *g)
+{
+	const struct k_sigaction *act;
+	bool r;
+
+	if (!g->parent || g->parent == g->kernel->init)
+		return true;
+	act = &group_sighand_lock(g->parent)->action[SIGCHLD - 1];
+	r = g->exit_signal == SIGCHLD &&
+	    (act->handler == (uint64_t)(uintptr_t)SIG_IGN || (act->flags & SA_NOCLDWAIT));
+	group_sighand_unlock(g->parent);
+	return r;
+}
+
+/* The process has ended, and who is to wait for it hears of that: its tracer first,
+ * then its parent. => pids_lock */
+static void group_report_end_locked(struct thread_group *g)
+{
+	struct task *leader = g->leader;
+	struct thread_group *parent = g->parent;
+
+	if (leader->ptrace.flags && ptrace_is_reparented_locked(leader)) {
+		ptrace_notify_exit_locked(leader);
+		return;
+	}
+	if (parent && parent != g->kernel->init)
+		signal_notify_parent_locked(g, CLD_EXITED, g->exit_status);
+	if (!leader->ptrace.flags && is_reaped_unseen(g)) {
+		group_reap_locked(g);
+		if (parent)
+			waitq_wake_all(&parent->child_waitq, EV_IN);
+	}
+}
+
+void group_untraced_locked(struct thread_group *g, bool was_reparented)
+{
+	if (was_reparented)
+		group_report_end_locked(g);
+	else if (is_reaped_unseen(g))
+		group_reap_locked(g);
+}
+
+void task_reap_thread_locked(struct task *t)
+{
+	struct thread_group *g = t->group;
+
+	g->nzombies--;
+	group_sighand_lock(g);
+	list_del(&t->group_link);
+	atomic_store(&t->state, TASK_DEAD);
+	group_sighand_unlock(g);
+	pid_clear_task_locked(t->tid);
+	waitq_wake_all(&g->exit_waitq, EV_IN);
+	group_get(g);
+	task_put(t);
+	if (group_is_ended_locked(g))
+		group_report_end_locked(g);
+	group_put(g);
+}
+
 static void reparent_children_locked(struct thread_group *g)
 {
 	struct thread_group *reaper = reaper_of_locked(g);
@@ -315,12 +388,10 @@ static void reparent_children_locked(struct thread_group *g)
 		c->parent = reaper;
 		c->parent_tid = reaper->pid;
 		c->exit_signal = SIGCHLD;
-		if (c->is_zombie && reaper == g->kernel->init)
-			group_reap_locked(c);
-		else if (c->is_zombie)
-			signal_notify_parent_locked(c, CLD_EXITED, c->exit_status);
-		else
+		if (!c->is_zombie)
 			tie_cut_locked(c, g);
+		else if (group_is_ended_locked(c) && !c->leader->ptrace.flags)
+			group_report_end_locked(c);
 	}
 }
 
@@ -330,7 +401,7 @@ void group_reap_locked(struct thread_group *g)
 	struct task *leader = g->leader;
 	struct thread_group *parent = g->parent;
 
-	ASSERT(g->is_zombie);
+	ASSERT(group_is_ended_locked(g));
 	if (parent && parent != g->kernel->init) {
 		mutex_lock(&parent->lock);
 		parent->child_utime_ns += g->dead_utime_ns + g->child_utime_ns;
@@ -366,52 +437,43 @@ static void kernel_end(struct kernel *k, int status)
 /* The last thread has left. => pids_lock */
 static void group_end_locked(struct thread_group *g)
 {
-	struct thread_group *parent = g->parent;
-	bool autoreap;
-
 	group_tty_end_locked(g);
 	g->is_zombie = true;
 	reparent_children_locked(g);
-	tie_cut_locked(g, parent);
+	tie_cut_locked(g, g->parent);
 	waitq_wake_all(&g->pidfd_waitq, EV_IN);
 	if (g->is_first)
 		kernel_end(g->kernel, g->exit_status);
-	if (!parent || parent == g->kernel->init) {
-		group_reap_locked(g);
-		return;
-	}
-	group_sighand_lock(parent);
-	autoreap = g->exit_signal == SIGCHLD &&
-		   (parent->sighand->action[SIGCHLD - 1].handler == (uint64_t)(uintptr_t)SIG_IGN ||
-		    (parent->sighand->action[SIGCHLD - 1].flags & SA_NOCLDWAIT));
-	group_sighand_unlock(parent);
-	signal_notify_parent_locked(g, CLD_EXITED, g->exit_status);
-	if (autoreap)
-		group_reap_locked(g);
-	waitq_wake_all(&parent->child_waitq, EV_IN);
+	if (group_is_ended_locked(g))
+		group_report_end_locked(g);
 }
 
-/* t is no thread of its group any more. A leader stays on the list as a zombie,
- * others lose their number. True: it was the last. */
+/* t is no thread of its group any more. A leader stays on the list as a zombie, as
+ * does one that is traced; others lose their number. True: it was the last. */
 static bool task_unlink_locked(struct task *t, bool *stop_complete)
 {
 	struct thread_group *g = t->group;
+	bool stays = t == g->leader || t->ptrace.flags;
 	bool last;
 
 	group_sighand_lock(g);
 	g->ntasks--;
 	last = g->ntasks == 0;
-	t->state = t == g->leader ? TASK_ZOMBIE : TASK_DEAD;
+	atomic_store(&t->state, stays ? TASK_ZOMBIE : TASK_DEAD);
 	if (last && !g->exiting)
 		g->exit_status = t->exit_status; /* the last thread's counts */
 	if (g->exec_task == t)
 		g->exec_task = NULL;
-	if (t != g->leader)
+	if (!stays)
 		list_del(&t->group_link);
+	else if (t != g->leader)
+		g->nzombies++;
 	*stop_complete = signal_stop_check_locked(g);
 	group_sighand_unlock(g);
-	if (t != g->leader)
+	if (!stays)
 		pid_clear_task_locked(t->tid);
+	else if (t->ptrace.flags && (t != g->leader || !last))
+		ptrace_notify_exit_locked(t);
 	waitq_wake_all(&g->exit_waitq, EV_IN);
 	waitq_wake_all(&g->pidfd_waitq, EV_IN);
 	return last;
@@ -435,8 +497,9 @@ static void group_release_resources(struct thread_group *g)
 void task_finish(struct task *t)
 {
 	struct thread_group *g = t->group;
-	bool last, stop_complete, is_leader;
+	bool last, stop_complete, stays;
 
+	ptrace_event(t, ABI_PTRACE_EVENT_EXIT, (uint64_t)(uint32_t)t->exit_status);
 	if (t->kernel->ops->trace_exit)
 		t->kernel->ops->trace_exit(t, t->exit_status);
 	t->exiting = true;
@@ -449,7 +512,8 @@ void task_finish(struct task *t)
 
 	group_get(g);
 	mutex_lock(&pids_lock);
-	is_leader = t == g->leader;
+	stays = t == g->leader || t->ptrace.flags;
+	ptrace_tracer_exits_locked(t);
 	leave_children_locked(t);
 	last = task_unlink_locked(t, &stop_complete);
 	mutex_unlock(&pids_lock);
@@ -463,8 +527,8 @@ void task_finish(struct task *t)
 	}
 	group_put(g);
 	/* The pid table's reference; a leader's goes when it is reaped, or with
-	 * the exec of another thread. */
-	if (!is_leader)
+	 * the exec of another thread; that of a traced one, when it is waited for. */
+	if (!stays)
 		task_put(t);
 }
 

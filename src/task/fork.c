@@ -19,7 +19,9 @@
  */
 #include "abi/sched.h"
 #include "abi/signal.h"
+#include "abi/ptrace.h"
 #include "task/internal.h"
+#include "task/ptrace.h"
 #include "task/seccomp.h"
 
 #ifndef CAP_SYS_ADMIN
@@ -147,6 +149,8 @@ static void child_inherit(struct task *t, struct task *child, const struct clone
 	for (size_t i = 0; i < sizeof(child->comm); i++)
 		child->comm[i] = t->comm[i];
 	child->regs = t->regs;
+	child->sysno = t->sysno;
+	child->orig_rax = t->orig_rax;
 	child->regs.rax = 0;
 	if (req->stack)
 		child->regs.rsp = req->stack;
@@ -348,7 +352,8 @@ static void link_process_locked(struct task *t, struct task *child, const struct
 	list_push_back(&parent->children, &g->sibling);
 }
 
-static int child_link(struct task *t, struct task *child, const struct clone_request *req)
+static int child_link(struct task *t, struct task *child, const struct clone_request *req,
+		      bool is_traced)
 {
 	struct thread_group *g = t->group;
 	int r;
@@ -363,9 +368,12 @@ static int child_link(struct task *t, struct task *child, const struct clone_req
 	} else if (has(req, CLONE_THREAD)) {
 		g->ntasks++;
 		list_push_back(&g->tasks, &child->group_link);
+		jobctl_join_locked(t, child);
 	}
 	if (r == 0)
 		seccomp_fork_locked(t, child);
+	if (r == 0 && unlikely(is_traced))
+		ptrace_inherit_locked(t, child);
 	group_sighand_unlock(g);
 	if (r < 0)
 		pid_clear_task_locked(child->tid);
@@ -390,7 +398,8 @@ static void write_tids(struct task *t, struct task *child, const struct clone_re
 	(void)r;
 }
 
-static int child_begin(struct task *t, struct task *child, const struct clone_request *req)
+static int child_begin(struct task *t, struct task *child, const struct clone_request *req,
+		       bool is_traced)
 {
 	struct runner *runner;
 	int r, fd;
@@ -401,7 +410,7 @@ static int child_begin(struct task *t, struct task *child, const struct clone_re
 	r = runner_reserve(&runner);
 	if (r < 0)
 		goto out_close;
-	r = child_link(t, child, req);
+	r = child_link(t, child, req, is_traced);
 	if (r < 0)
 		goto out_runner;
 	write_tids(t, child, req);
@@ -418,12 +427,35 @@ out_close:
 	return r;
 }
 
+/* The event by which t's tracer hears of the child, or 0. */
+static int clone_event(const struct task *t, const struct clone_request *req)
+{
+	int event = ABI_PTRACE_EVENT_FORK;
+
+	if (has(req, CLONE_UNTRACED))
+		return 0;
+	if (has(req, CLONE_VFORK))
+		event = ABI_PTRACE_EVENT_VFORK;
+	else if (req->exit_signal != SIGCHLD)
+		event = ABI_PTRACE_EVENT_CLONE;
+	return ptrace_event_enabled(t, event) ? event : 0;
+}
+
+/* The child runs: tells the tracer, and waits until a vfork child is on its own. */
+static void child_begun(struct task *t, int32_t tid, int event, struct vfork *v)
+{
+	if (event)
+		ptrace_event(t, event, (uint64_t)tid);
+	if (v && vfork_wait(t, v) == 0 && ptrace_event_enabled(t, ABI_PTRACE_EVENT_VFORK_DONE))
+		ptrace_event(t, ABI_PTRACE_EVENT_VFORK_DONE, (uint64_t)tid);
+}
+
 long task_clone(struct task *t, const struct clone_request *req)
 {
+	int event = clone_event(t, req), r;
 	struct vfork *v = NULL;
 	struct task *child;
 	int32_t tid;
-	int r;
 
 	r = check_flags(t, req);
 	if (r == 0)
@@ -444,15 +476,14 @@ long task_clone(struct task *t, const struct clone_request *req)
 		child->vfork = vfork_get(v);
 	}
 	task_get(child); /* it may end before we have its number */
-	r = child_begin(t, child, req);
+	r = child_begin(t, child, req, event || has(req, CLONE_PTRACE));
 	tid = child->tid;
 	if (r < 0)
 		child_destroy(t, child);
 	task_put(child);
-	if (v) {
-		if (r == 0)
-			(void)vfork_wait(t, v);
+	if (r == 0)
+		child_begun(t, tid, event, v);
+	if (v)
 		vfork_put(v);
-	}
 	return r < 0 ? r : tid;
 }

@@ -65,6 +65,13 @@ struct fs_context *task_swap_fs(struct task *t, struct fs_context *fs);
 /* Takes the task out of everything; its thread then ends. */
 void task_finish(struct task *t);
 void group_reap_locked(struct thread_group *g);
+/* Every thread has left, and no tracer has one to look at. => pids_lock */
+bool group_is_ended_locked(const struct thread_group *g);
+/* A process that has ended has lost its tracer. was_reparented: which was not its
+ * parent, who hears of the end now. */
+void group_untraced_locked(struct thread_group *g, bool was_reparented);
+/* A thread that had ended, and only a tracer saw, goes. */
+void task_reap_thread_locked(struct task *t);
 void group_kill_locked(struct thread_group *g, int status); /* => sighand.lock */
 bool pgrp_is_orphaned_locked(struct pid *pgrp);
 /* Releases a vfork parent, if one waits. */
@@ -142,6 +149,8 @@ int signal_send_timer_locked(struct task *t, struct sigqueue_entry *e, bool to_g
  * => pids_lock */
 void signal_notify_parent_locked(struct thread_group *g, int code, int status);
 bool signal_is_ignored_locked(struct thread_group *g, int signo);
+/* What SIGCHLD says of the wait status of one that has ended. */
+void ksiginfo_set_exit(struct ksiginfo *info, int status);
 
 /* ---- namespace.c, nsfs.c, uts.c ---- */
 
@@ -157,12 +166,80 @@ struct nsproxy *task_swap_nsproxy(struct task *t, struct nsproxy *p) MUST_CHECK;
 /* ioctl(2) on a file of nsfs. */
 long namespace_ioctl(struct ns *ns, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
 
-/* ---- sigdeliver.c ---- */
+/* ---- jobctl.c: each with sighand.lock held; _unlock drops it ---- */
 
+#define JOBCTL_STOP_PENDING 1u
+#define JOBCTL_PARKED 2u
+#define JOBCTL_TRAP_STOP 4u
+#define JOBCTL_TRAP_NOTIFY 8u
+#define JOBCTL_TRAPPING 16u
+#define JOBCTL_TRACED 32u
+#define JOBCTL_FROZEN 64u
+#define JOBCTL_LISTENING 128u
+#define JOBCTL_KILLED 256u
+#define JOBCTL_TRAP_MASK (JOBCTL_TRAP_STOP | JOBCTL_TRAP_NOTIFY)
+#define JOBCTL_PENDING (JOBCTL_STOP_PENDING | JOBCTL_TRAP_MASK)
+
+/* False: t ends, and does nothing of that any more. */
+bool jobctl_set_locked(struct task *t, unsigned bits);
+void jobctl_clear_locked(struct task *t, unsigned bits);
+/* Ends a sleep: PARKED, TRACED. */
+void jobctl_release_locked(struct task *t, unsigned bits);
+/* A fatal signal: ends every stop. */
+void jobctl_kill_locked(struct task *t);
+/* Sleeps until somebody takes the bit away. => no lock */
+void jobctl_sleep(struct task *t, unsigned bit);
+/* The caller takes part in the group stop, and sleeps. */
+void jobctl_park_unlock(struct task *t);
+/* The default action of a stop signal; the caller then looks at everything again. */
+void jobctl_stop_signal_unlock(struct task *t, int signo);
+/* A new thread is in the stop that its process is in. */
+void jobctl_join_locked(struct task *t, struct task *child);
+/* SIGCONT is sent. */
+void jobctl_continue_locked(struct thread_group *g);
 /* A task parked or left: true when that completed the group's stop, and the
- * parent is to be told (signal_report_stop). => sighand.lock */
+ * parent is to be told (signal_report_stop). */
 bool signal_stop_check_locked(struct thread_group *g);
-void signal_report_stop(struct thread_group *g, int code);
+void signal_report_stop(struct thread_group *g, int code); /* => no lock */
+
+/* ---- ptrace.c: with pids_lock ---- */
+
+void ptrace_unlink_locked(struct task *tracee);
+/* It ended, and an exec takes its place: its tracer waits for it no more. */
+void ptrace_forget_locked(struct task *tracee);
+void ptrace_inherit_locked(struct task *t, struct task *child); /* and sighand.lock */
+void ptrace_tracer_exits_locked(struct task *t);
+
+/* ---- ptrace_stop.c ---- */
+
+/* Is t's tracer in another process than its parent? => pids_lock */
+bool ptrace_is_reparented_locked(const struct task *t);
+/* Sends SIGCHLD with this CLD_* code and wakes the tracer. => pids_lock */
+void ptrace_notify_tracer_locked(struct task *t, int code);
+int ptrace_stop_relock(struct task *t, int code, int why, uint64_t message, struct ksiginfo *info);
+/* A stop with SIGTRAP; the signal that the tracer gives. => no lock */
+int ptrace_notify(struct task *t, int code, uint64_t message);
+/* SIGCHLD that t has ended. => pids_lock */
+void ptrace_notify_exit_locked(struct task *t);
+void ptrace_trap_unlock(struct task *t);
+int ptrace_signal_relock(struct task *t, int signo, bool from_group, struct ksiginfo *info);
+void ptrace_trap_notify_locked(struct task *t);
+
+/* ---- ptrace_event.c ---- */
+
+void ptrace_step_handler(struct task *t);
+
+/* ---- ptrace_wait.c: with pids_lock ---- */
+
+/* The wait status of a thread that has ended. */
+int ptrace_exit_status_locked(struct task *t);
+bool ptrace_wait_take_locked(struct task *t, int options, struct wait_result *res);
+void ptrace_reap_locked(struct task *t);
+
+/* ---- wait.c ---- */
+
+void wait_fill_common(struct thread_group *child, struct wait_result *res);
+void wait_fill_exit(int status, struct wait_result *res);
 
 /* ---- posix_timer.c ---- */
 

@@ -20,6 +20,7 @@
 #include "host/host.h"
 #include "host/thread.h"
 #include "task/internal.h"
+#include "task/ptrace.h"
 
 #define RUNNERS_IDLE_MAX 16
 /* A fault that fails for want of memory is tried so often. */
@@ -98,18 +99,33 @@ static void task_fault(struct task *t, const struct platform_event *ev)
 		signal_force_fault(t, ev->signo, ev->code, ev->addr, ev->trapno, ev->error_code);
 }
 
+/* One instruction: the trap after it is its own fault. */
+static COLD void enter_for_step(struct task *t, struct platform_event *ev)
+{
+	bool forced = ptrace_step_begin(t);
+
+	platform_ctx_switch(t->ctx, &t->regs, ev);
+	ptrace_step_end(t, forced, ev);
+}
+
 static void task_turn(struct task *t)
 {
 	struct platform_event ev;
 
 	lock_assert_none_held("entering the guest");
 	t->sysno = -1;
-	platform_ctx_switch(t->ctx, &t->regs, &ev);
+	if (unlikely(t->trace_work & TRACE_STEP))
+		enter_for_step(t, &ev);
+	else
+		platform_ctx_switch(t->ctx, &t->regs, &ev);
 	switch (ev.kind) {
 	case PLATFORM_EV_SYSCALL:
 		t->sysno = ev.sysno;
 		t->orig_rax = (uint64_t)ev.sysno;
-		t->kernel->ops->syscall(t, ev.sysno);
+		if (unlikely(t->trace_work))
+			ptrace_call(t);
+		else
+			t->kernel->ops->syscall(t, ev.sysno);
 		break;
 	case PLATFORM_EV_SYSCALL32:
 		/* As on a kernel without 32-bit emulation: int 0x80 faults. */

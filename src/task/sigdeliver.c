@@ -2,17 +2,8 @@
  * What a task does with its signals before it enters the guest: leave, stop,
  * run a handler, restart the system call that a signal interrupted.
  *
- * Group stop. A task that takes a stop signal sets group.stopped and kicks the
- * others; each parks in stop_park() and counts itself in nstopped. The one
- * that completes the count tells the parent (CLD_STOPPED). SIGCONT, as it is
- * sent, clears all of it and bumps stop_seq, so that a task still asleep in an
- * earlier stop counts itself again in a later one; the first task awake tells
- * the parent (CLD_CONTINUED). SIGKILL wakes parked tasks through
- * WAITER_KILLED.
- *
- * A terminal's stop signals are ignored in an orphaned process group, which
- * only pids.lock can tell: it is taken without sighand.lock, and stop_dequeued
- * says afterwards whether a SIGCONT came in between.
+ * A task that is traced shows each signal to its tracer first (ptrace_stop.c), which
+ * may change it or take it away. Group stops are in jobctl.c.
  *
  * Restarts, as signal(7): a call returns -ERESTART* in rax.
  *
@@ -29,119 +20,15 @@
 #include "abi/signal.h"
 #include "abi/syscall_nr.h"
 #include "task/internal.h"
+#include "task/ptrace.h"
 
 #define SYSCALL_INSN_SIZE 2
 
 enum next { NEXT_NONE, NEXT_LEAVE, NEXT_AGAIN, NEXT_HANDLER };
 
-/* ---- stop and continue ---- */
-
-bool signal_stop_check_locked(struct thread_group *g)
-{
-	if (!g->stopped || g->stop_complete || g->nstopped < g->ntasks || g->ntasks == 0)
-		return false;
-	g->stop_complete = true;
-	g->stop_reported = false;
-	g->continued = false;
-	return true;
-}
-
-void signal_report_stop(struct thread_group *g, int code)
-{
-	mutex_lock(&pids_lock);
-	if (g->parent)
-		signal_notify_parent_locked(g, code, code == CLD_STOPPED ? g->stop_signo : SIGCONT);
-	mutex_unlock(&pids_lock);
-	if (g->is_first && code == CLD_STOPPED && g->kernel->ops->first_stopped)
-		g->kernel->ops->first_stopped(g->stop_signo);
-}
-
-static bool stop_is_over(struct thread_group *g, unsigned seq)
-{
-	bool over;
-
-	group_sighand_lock(g);
-	over = !g->stopped || g->stop_seq != seq || g->exiting || g->exec_task;
-	group_sighand_unlock(g);
-	return over;
-}
-
-/* Enters with sighand.lock held, returns without. */
-static void stop_park_unlock(struct task *t)
-{
-	struct thread_group *g = t->group;
-	unsigned seq = g->stop_seq;
-	struct waitq_entry e;
-	bool complete;
-
-	g->nstopped++;
-	atomic_store(&t->state, TASK_STOPPED);
-	complete = signal_stop_check_locked(g);
-	group_sighand_unlock(g);
-	if (complete)
-		signal_report_stop(g, CLD_STOPPED);
-
-	waitq_entry_init(&e, &t->waiter, EV_IN);
-	waitq_add(&g->stop_waitq, &e);
-	for (;;) {
-		waiter_prepare(&t->waiter);
-		if (stop_is_over(g, seq) ||
-		    waiter_wait_killable(&t->waiter, PARK_FOREVER) == -ERESTARTSYS)
-			break;
-	}
-	waitq_remove(&g->stop_waitq, &e);
-	atomic_store(&t->state, TASK_RUNNING);
-}
-
-static void stop_begin_locked(struct task *t, int signo)
-{
-	struct thread_group *g = t->group;
-
-	if (g->stopped)
-		return;
-	g->stopped = true;
-	g->stop_signo = signo;
-	g->nstopped = 0;
-	g->stop_complete = false;
-	list_for_each(other, &g->tasks, struct task, group_link) {
-		if (other != t)
-			task_kick_locked(other, false);
-	}
-}
-
-static bool group_is_orphaned(struct thread_group *g)
-{
-	struct pid *p;
-	bool r;
-
-	mutex_lock(&pids_lock);
-	p = pid_lookup_locked(g->pgid);
-	r = !p || pgrp_is_orphaned_locked(p);
-	mutex_unlock(&pids_lock);
-	return r;
-}
-
-/* The default action of a stop signal. Enters with sighand.lock held, returns
- * without; the caller looks at everything again. */
-static void stop_signal_unlock(struct task *t, int signo)
-{
-	struct thread_group *g = t->group;
-	bool orphaned = false;
-
-	if (signo != SIGSTOP) {
-		group_sighand_unlock(g);
-		orphaned = group_is_orphaned(g);
-		group_sighand_lock(g);
-	}
-	if (!orphaned && t->stop_dequeued && !g->exiting)
-		stop_begin_locked(t, signo);
-	t->stop_dequeued = false;
-	group_sighand_unlock(g);
-}
-
 /* ---- telling the parent ---- */
 
-static void fill_exit_info(struct ksiginfo *info, int status)
+void ksiginfo_set_exit(struct ksiginfo *info, int status)
 {
 	if (status & 0x7f) {
 		info->code = status & 0x80 ? CLD_DUMPED : CLD_KILLED;
@@ -186,7 +73,7 @@ void signal_notify_parent_locked(struct thread_group *g, int code, int status)
 	if (!is_exit && (act.flags & ABI_SA_NOCLDSTOP))
 		goto out_wake;
 	if (is_exit)
-		fill_exit_info(&info, status);
+		ksiginfo_set_exit(&info, status);
 	else
 		info.status = status;
 	fill_identity(&info, g);
@@ -218,6 +105,7 @@ static enum next leave_unlock(struct task *t)
 	struct ksiginfo fatal = g->fatal;
 
 	g->fatal.signo = 0;
+	t->jobctl &= ~JOBCTL_KILLED;
 	leave(t, g->exiting ? g->exit_status : 0);
 	group_sighand_unlock(g);
 	if (fatal.signo)
@@ -225,11 +113,29 @@ static enum next leave_unlock(struct task *t)
 	return NEXT_LEAVE;
 }
 
+/* A stop that t is to enter: true when it has been in one, and the lock is dropped. */
+static bool next_stop_unlock(struct task *t)
+{
+	if (!(t->jobctl & JOBCTL_PENDING))
+		return false;
+	if (!t->ptrace.flags) {
+		/* What a tracer wanted went with it. */
+		jobctl_clear_locked(t, JOBCTL_TRAP_MASK);
+		if (!(t->jobctl & JOBCTL_STOP_PENDING))
+			return false;
+		jobctl_park_unlock(t);
+	} else {
+		ptrace_trap_unlock(t);
+	}
+	return true;
+}
+
 /* Looks at one thing and does it, or hands out a handler to run. */
 static enum next next_action(struct task *t, struct ksiginfo *info, struct k_sigaction *act)
 {
 	struct thread_group *g = t->group;
 	struct k_sigaction *slot;
+	bool from_group;
 	int signo, code;
 
 	group_sighand_lock(g);
@@ -242,10 +148,9 @@ static enum next next_action(struct task *t, struct ksiginfo *info, struct k_sig
 		signal_report_stop(g, code);
 		return NEXT_AGAIN;
 	}
-	if (g->stopped) {
-		stop_park_unlock(t);
+	if (next_stop_unlock(t))
 		return NEXT_AGAIN;
-	}
+	from_group = !(t->pending.set & ~t->blocked);
 	signo = sigqueue_take_fault(&t->pending, ~t->blocked, info);
 	if (!signo)
 		signo = signal_dequeue_locked(t, ~t->blocked, info);
@@ -253,6 +158,13 @@ static enum next next_action(struct task *t, struct ksiginfo *info, struct k_sig
 		signal_recalc_locked(t);
 		group_sighand_unlock(g);
 		return NEXT_NONE;
+	}
+	if (unlikely(t->ptrace.flags)) {
+		signo = ptrace_signal_relock(t, signo, from_group, info);
+		if (!signo) {
+			group_sighand_unlock(g);
+			return NEXT_AGAIN;
+		}
 	}
 	slot = &g->sighand->action[signo - 1];
 	*act = *slot;
@@ -262,7 +174,7 @@ static enum next next_action(struct task *t, struct ksiginfo *info, struct k_sig
 	}
 	if (act->handler == ABI_SIG_DFL) {
 		if (sigbit(signo) & SIGMASK_STOP) {
-			stop_signal_unlock(t, signo);
+			jobctl_stop_signal_unlock(t, signo);
 			return NEXT_AGAIN;
 		}
 		g->fatal = *info;
@@ -349,6 +261,7 @@ static void run_handler(struct task *t, const struct k_sigaction *act, const str
 	if (!(act->flags & ABI_SA_NODEFER))
 		mask |= sigbit(info->signo);
 	signal_set_blocked(t, mask);
+	ptrace_step_handler(t);
 }
 
 static void deliver_slow(struct task *t)
@@ -356,6 +269,8 @@ static void deliver_slow(struct task *t)
 	struct k_sigaction act;
 	struct ksiginfo info;
 
+	if (t->trace_work & TRACE_LEAVE)
+		ptrace_call_leave(t);
 	do {
 		switch (next_action(t, &info, &act)) {
 		case NEXT_LEAVE:
@@ -378,6 +293,6 @@ static void deliver_slow(struct task *t)
 
 void signal_deliver(struct task *t)
 {
-	if (unlikely(waiter_is_interrupted(&t->waiter) || t->restore_blocked || restart_code(t)))
+	if (unlikely(waiter_is_interrupted(&t->waiter) || t->work || restart_code(t)))
 		deliver_slow(t);
 }

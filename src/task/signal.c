@@ -45,8 +45,8 @@ bool signal_pending_locked(struct task *t)
 	struct thread_group *g = t->group;
 
 	mutex_assert_held(&g->sighand->lock);
-	return g->exiting || (g->exec_task && g->exec_task != t) || g->stopped || g->cont_notify ||
-	       deliverable_locked(t);
+	return g->exiting || (g->exec_task && g->exec_task != t) || g->cont_notify ||
+	       (t->jobctl & JOBCTL_PENDING) || deliverable_locked(t);
 }
 
 void signal_recalc_locked(struct task *t)
@@ -115,6 +115,8 @@ void task_kick_locked(struct task *t, bool killed)
 	waiter_interrupt(&t->waiter, killed);
 	if (t->ctx)
 		platform_ctx_interrupt(t->ctx);
+	if (killed)
+		jobctl_kill_locked(t);
 }
 
 /* ---- sending ---- */
@@ -134,28 +136,8 @@ static void remove_from_all_locked(struct thread_group *g, sigmask_t mask)
 		sigqueue_remove(&t->pending, mask);
 }
 
-/* SIGCONT ends a stop as it is sent, whatever becomes of the signal. The
- * parent's report needs pids.lock: the first task that wakes makes it. */
-static void continue_locked(struct thread_group *g)
-{
-	list_for_each(t, &g->tasks, struct task, group_link)
-		t->stop_dequeued = false;
-	if (!g->stopped)
-		return;
-	g->cont_notify = g->stop_complete ? CLD_CONTINUED : CLD_STOPPED;
-	g->continued = g->stop_complete;
-	g->stopped = false;
-	g->stop_complete = false;
-	g->stop_reported = true;
-	g->nstopped = 0;
-	g->stop_seq++;
-	waitq_wake_all(&g->stop_waitq, EV_IN);
-	/* Those that had not parked yet report, if all others are gone. */
-	list_for_each(t, &g->tasks, struct task, group_link)
-		task_kick_locked(t, false);
-}
-
-/* What sending does whoever gets it. False: it goes no further. */
+/* What sending does whoever gets it: SIGCONT ends a stop as it is sent, whatever
+ * becomes of the signal. False: it goes no further. */
 static bool prepare_locked(struct task *t, int signo)
 {
 	struct thread_group *g = t->group;
@@ -167,9 +149,10 @@ static bool prepare_locked(struct task *t, int signo)
 		remove_from_all_locked(g, sigbit(SIGCONT));
 	if (signo == SIGCONT) {
 		remove_from_all_locked(g, SIGMASK_STOP);
-		continue_locked(g);
+		jobctl_continue_locked(g);
 	}
-	if (t->blocked & bit)
+	/* A tracer sees also what would be ignored. */
+	if ((t->blocked & bit) || t->ptrace.flags)
 		return true;
 	return !signal_is_ignored_locked(g, signo);
 }
@@ -182,7 +165,7 @@ static bool wants_locked(struct task *t, int signo)
 		return false;
 	if (t->blocked & ~t->sigwait_set & sigbit(signo))
 		return false;
-	return state != TASK_STOPPED;
+	return state != TASK_STOPPED && state != TASK_TRACED;
 }
 
 static struct task *choose_locked(struct task *t, int signo, unsigned flags)
@@ -199,11 +182,11 @@ static struct task *choose_locked(struct task *t, int signo, unsigned flags)
 }
 
 /* The default action kills, and no core could be wanted. */
-static bool is_fatal_locked(struct thread_group *g, struct task *target, int signo)
+static bool is_fatal_locked(struct thread_group *g, const struct task *target, int signo)
 {
 	sigmask_t bit = sigbit(signo);
 
-	return g->sighand->action[signo - 1].handler == ABI_SIG_DFL &&
+	return !target->ptrace.flags && g->sighand->action[signo - 1].handler == ABI_SIG_DFL &&
 	       !(bit & (SIGMASK_IGNORE | SIGMASK_STOP | SIGMASK_CORE | target->blocked));
 }
 

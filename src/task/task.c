@@ -63,6 +63,8 @@ int task_create(struct kernel *k, struct thread_group *g, struct task **out)
 	t->waiter.on_sleep = task_rests;
 	mutex_init(&t->cred_lock, LOCK_CRED);
 	sigqueue_init(&t->pending);
+	list_init(&t->ptrace.link);
+	list_init(&t->ptrace.tracees);
 	t->altstack_flags = SS_DISABLE;
 	t->mem.ops = &task_mem_ops;
 	t->mem.space = t;
@@ -88,7 +90,7 @@ void task_destroy(struct task *t)
 {
 	struct kernel *k = t->kernel;
 
-	ASSERT(list_empty(&t->group_link));
+	ASSERT(list_empty(&t->group_link) && !t->ptrace.tracer && list_empty(&t->ptrace.tracees));
 	task_unshare_sem(t);
 	seccomp_leave(t);
 	platform_ctx_destroy(t->ctx);

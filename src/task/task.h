@@ -12,12 +12,13 @@
  * Life of a task (enum task_state):
  *
  *	NEW ──start──> RUNNING <──> STOPPED          (group stop, SIGCONT)
+ *	                  │    <──> TRACED           (ptrace-stop, its tracer)
  *	                  │
  *	                  └─exit──> ZOMBIE ──reaped──> DEAD
  *
  * A thread that is not the leader goes to DEAD by itself. The leader stays a
- * zombie until every other thread is gone and its parent has waited. The
- * process tree hangs on thread groups. Pid 1 is nacre itself: a group without
+ * zombie until every other thread is gone and its parent has waited; one that
+ * is traced, until its tracer has (ptrace.h). The process tree hangs on thread groups. Pid 1 is nacre itself: a group without
  * tasks, which adopts orphans and reaps them.
  *
  * Locks, outermost first (base/lockrank.h):
@@ -104,7 +105,7 @@ struct sighand {
 
 /* ---- tasks ---- */
 
-enum task_state { TASK_NEW, TASK_RUNNING, TASK_STOPPED, TASK_ZOMBIE, TASK_DEAD };
+enum task_state { TASK_NEW, TASK_RUNNING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
 
 /* How an interrupted call goes on when no handler ran (ERESTART_RESTARTBLOCK). */
 enum restart_kind { RESTART_NONE, RESTART_NANOSLEEP, RESTART_FUTEX, RESTART_POLL };
@@ -131,6 +132,20 @@ struct task_seccomp {
 	atomic_int mode; /* SECCOMP_MODE_* */
 	atomic_uint count;
 	struct seccomp_filter *_Atomic filter; /* the youngest; reference, and its user */
+};
+
+/* Who traces a task, and the ptrace-stop that it is in (ptrace.h). */
+struct task_ptrace {
+	unsigned flags;                 /* [P,s] PT_*; 0: nobody does */
+	struct task *tracer;            /* [P] while it lives; else NULL */
+	const struct cred *tracer_cred; /* [P] reference: as it was when it began */
+	int32_t tracer_pid;             /* [P] what a changed signal says of its sender */
+	uint32_t tracer_uid;            /* [P] */
+	struct list link;               /* [P] on tracer->ptrace.tracees */
+	struct list tracees;            /* [P] whom this task traces */
+	int code;                       /* [s] for wait(2), 0: told; at the end: the signal */
+	uint64_t message;               /* [s] PTRACE_GETEVENTMSG */
+	struct ksiginfo *info;          /* [s] PTRACE_GETSIGINFO; NULL: none */
 };
 
 struct task {
@@ -162,17 +177,28 @@ struct task {
 	struct vfs_ctx vfs;    /* [o] filled by task_vfs_begin() */
 
 	/* signals */
-	sigmask_t blocked;           /* [s] */
-	sigmask_t saved_blocked;     /* [o] to restore after sigsuspend & co. */
-	bool restore_blocked;        /* [o] */
-	struct sigqueue pending;     /* [s] */
-	gva_t altstack_base;         /* [o] */
-	uint64_t altstack_size;      /* [o] */
-	unsigned altstack_flags;     /* [o] SS_DISABLE, SS_AUTODISARM */
-	sigmask_t sigwait_set;       /* [s] what rt_sigtimedwait waits for */
-	bool leaving;                /* [s] exits: takes no signals any more */
-	bool usage_is_group;         /* [s] counted in group.dead_*_ns already */
-	bool stop_dequeued;          /* [s] took a stop signal; SIGCONT clears it */
+	sigmask_t blocked;       /* [s] */
+	sigmask_t saved_blocked; /* [o] to restore after sigsuspend & co. */
+	/* What is to be done on the way to the guest, and around a system call: one
+	 * test for all of it. Of a task in a ptrace-stop, its tracer writes both. */
+	union {
+		uint16_t work;
+		struct {
+			bool restore_blocked; /* [o] saved_blocked */
+			uint8_t trace_work;   /* [o] TRACE_*: ptrace.h */
+		};
+	};
+	struct sigqueue pending; /* [s] */
+	gva_t altstack_base;     /* [o] */
+	uint64_t altstack_size;  /* [o] */
+	unsigned altstack_flags; /* [o] SS_DISABLE, SS_AUTODISARM */
+	sigmask_t sigwait_set;   /* [s] what rt_sigtimedwait waits for */
+	bool leaving;            /* [s] exits: takes no signals any more */
+	bool usage_is_group;     /* [s] counted in group.dead_*_ns already */
+	bool stop_dequeued;      /* [s] took a stop signal; SIGCONT clears it */
+	unsigned jobctl;         /* [s] JOBCTL_*: jobctl.c */
+	int stop_signo;          /* [s] the signal of the last group stop it joined */
+	struct task_ptrace ptrace;
 	uint64_t fault_addr;         /* [o] of the last fault, for signal frames */
 	uint32_t trapno, error_code; /* [o] */
 
@@ -231,6 +257,8 @@ struct thread_group {
 	struct task *leader;     /* [P] */
 	struct list tasks;       /* [P,s] */
 	unsigned ntasks;         /* [P,s] live threads */
+	unsigned nzombies;       /* [P] dead threads, not the leader, that tracers see */
+	unsigned nexecs;         /* [s] threads in an exec: nobody attaches meanwhile */
 	struct sighand *sighand; /* [I] reference; replaced by exec under [P] */
 
 	struct thread_group *parent;         /* [P] */
@@ -251,15 +279,13 @@ struct thread_group {
 	int exit_status;         /* [s] wait status */
 	struct ksiginfo fatal;   /* [s] the signal that ends it; signo 0 none */
 	bool stopped;            /* [s] group stop in force */
-	unsigned nstopped;       /* [s] tasks that have parked */
-	unsigned stop_seq;       /* [s] counts SIGCONTs: which stop it is */
 	int stop_signo;          /* [s] */
 	bool stop_complete;      /* [s] every task has parked */
 	bool stop_reported;      /* [s] false: wait4 may still see the stop */
 	bool continued;          /* [s] wait4 may still see the SIGCONT */
 	int cont_notify;         /* [s] CLD_* that a task has yet to report */
-	struct waitq stop_waitq;
-	struct waitq exit_waitq; /* ntasks went down (exec, exit) */
+	struct waitq stop_waitq; /* a tracer attaches to a parked task */
+	struct waitq exit_waitq; /* ntasks, nzombies, nexecs went down */
 	bool is_zombie;          /* [P] every thread has left */
 	struct waitq pidfd_waitq;
 
@@ -391,6 +417,10 @@ struct clone_request {
 /* Returns the child's tid (in the caller) or a negative errno. */
 long task_clone(struct task *t, const struct clone_request *req);
 
+/* Around an exec as a whole: nobody begins to trace the process meanwhile, so that what
+ * is decided by that stays true. */
+void task_exec_begin(struct task *t);
+void task_exec_end(struct task *t);
 /* exec, in order: prepare (kills the other threads and waits for them;
  * -EAGAIN when another exec or a group exit won), then an empty mm is in
  * t->mm; the caller loads the program; finish. After prepare has succeeded

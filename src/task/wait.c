@@ -12,11 +12,12 @@
 #include "abi/signal.h"
 #include "abi/wait.h"
 #include "task/internal.h"
+#include "task/ptrace.h"
 
 struct wait_request {
 	int which, options;
 	int32_t id;
-	int32_t tid; /* __WNOTHREAD: the caller's, whose own children count; else 0 */
+	struct task *own; /* __WNOTHREAD: the caller, whose own children count; else NULL */
 	struct wait_result *res;
 };
 
@@ -26,14 +27,14 @@ static bool is_eligible(struct thread_group *child, const struct wait_request *w
 		return false;
 	if (w->which == P_PGID && child->pgid != w->id)
 		return false;
-	if (w->tid && child->parent_tid != w->tid)
+	if (w->own && child->parent_tid != w->own->tid)
 		return false;
 	/* "Clone" children are those that do not report with SIGCHLD. */
 	return (w->options & (int)__WALL) ||
 	       (child->exit_signal != SIGCHLD) == !!(w->options & (int)__WCLONE);
 }
 
-static void fill_common(struct thread_group *child, struct wait_result *res)
+void wait_fill_common(struct thread_group *child, struct wait_result *res)
 {
 	const struct cred *c;
 
@@ -51,21 +52,25 @@ static void fill_common(struct thread_group *child, struct wait_result *res)
 	mutex_unlock(&child->lock);
 }
 
-static bool take_exit(struct thread_group *child, const struct wait_request *w)
+void wait_fill_exit(int status, struct wait_result *res)
 {
-	struct wait_result *res = w->res;
-
-	if (!child->is_zombie || !(w->options & WEXITED))
-		return false;
-	fill_common(child, res);
-	res->status = child->exit_status;
-	if (WIFSIGNALED(res->status)) {
-		res->code = WCOREDUMP(res->status) ? CLD_DUMPED : CLD_KILLED;
-		res->child_status = WTERMSIG(res->status);
+	res->status = status;
+	if (WIFSIGNALED(status)) {
+		res->code = WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED;
+		res->child_status = WTERMSIG(status);
 	} else {
 		res->code = CLD_EXITED;
-		res->child_status = WEXITSTATUS(res->status);
+		res->child_status = WEXITSTATUS(status);
 	}
+}
+
+static bool take_exit(struct thread_group *child, const struct wait_request *w)
+{
+	/* Of one that is traced its tracer hears first. */
+	if (!group_is_ended_locked(child) || child->leader->ptrace.flags || !(w->options & WEXITED))
+		return false;
+	wait_fill_common(child, w->res);
+	wait_fill_exit(child->exit_status, w->res);
 	if (!(w->options & WNOWAIT))
 		group_reap_locked(child);
 	return true;
@@ -86,7 +91,7 @@ static bool take_stop(struct thread_group *child, const struct wait_request *w)
 	group_sighand_unlock(child);
 	if (!found)
 		return false;
-	fill_common(child, w->res);
+	wait_fill_common(child, w->res);
 	w->res->status = ABI_WAIT_STOPPED(signo);
 	w->res->code = CLD_STOPPED;
 	w->res->child_status = signo;
@@ -106,11 +111,61 @@ static bool take_continue(struct thread_group *child, const struct wait_request 
 	group_sighand_unlock(child);
 	if (!found)
 		return false;
-	fill_common(child, w->res);
+	wait_fill_common(child, w->res);
 	w->res->status = ABI_WAIT_CONTINUED;
 	w->res->code = CLD_CONTINUED;
 	w->res->child_status = SIGCONT;
 	return true;
+}
+
+/* One that is traced from its parent's process is seen as a tracee, and reports each
+ * stop once. */
+static bool take_child(struct thread_group *child, const struct wait_request *w)
+{
+	struct task *leader = child->leader;
+
+	if (leader && leader->ptrace.flags && !ptrace_is_reparented_locked(leader)) {
+		if (ptrace_wait_take_locked(leader, w->options, w->res))
+			return true;
+		return take_continue(child, w);
+	}
+	return take_exit(child, w) || take_stop(child, w) || take_continue(child, w);
+}
+
+static bool is_eligible_tracee(const struct task *t, const struct wait_request *w)
+{
+	if (w->which == P_PID)
+		return t->tid == w->id;
+	return w->which != P_PGID || t->group->pgid == w->id;
+}
+
+/* The same of those that one thread traces. */
+static int look_at_tracees(struct task *tracer, const struct wait_request *w)
+{
+	int r = -ECHILD;
+
+	list_for_each(t, &tracer->ptrace.tracees, struct task, ptrace.link) {
+		if (!is_eligible_tracee(t, w))
+			continue;
+		r = 0;
+		if (ptrace_wait_take_locked(t, w->options, w->res))
+			return 1;
+	}
+	return r;
+}
+
+static int look_at_all_tracees(struct thread_group *g, const struct wait_request *w)
+{
+	int r = -ECHILD;
+
+	if (w->own)
+		return look_at_tracees(w->own, w);
+	list_for_each(t, &g->tasks, struct task, group_link) {
+		r = MAX(r, look_at_tracees(t, w));
+		if (r == 1)
+			break;
+	}
+	return r;
 }
 
 /* 1: *res is filled; 0: nothing yet; -ECHILD. */
@@ -126,12 +181,13 @@ static int wait_look(struct thread_group *g, const struct wait_request *w)
 		if (!is_eligible(child, &own))
 			continue;
 		r = 0;
-		if (take_exit(child, &own) || take_stop(child, &own) ||
-		    take_continue(child, &own)) {
+		if (take_child(child, &own)) {
 			r = 1;
 			break;
 		}
 	}
+	if (r != 1)
+		r = MAX(r, look_at_all_tracees(g, &own));
 	mutex_unlock(&pids_lock);
 	return r;
 }
@@ -141,7 +197,7 @@ int task_wait(struct task *t, int which, int32_t id, int options, struct wait_re
 	const struct wait_request w = { .which = which,
 					.id = id,
 					.options = options,
-					.tid = options & __WNOTHREAD ? t->tid : 0,
+					.own = options & __WNOTHREAD ? t : NULL,
 					.res = res };
 	struct thread_group *g = t->group;
 	struct waitq_entry e;
