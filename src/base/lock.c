@@ -102,6 +102,7 @@ static const char *const rank_names[LOCK_RANK_COUNT] = {
 	[LOCK_PLATFORM_AS] = "platform_as",
 	[LOCK_PLATFORM_SLOTS] = "platform_slots",
 	[LOCK_NOTIFIER] = "notifier",
+	[LOCK_BLK_QUEUE] = "blk_queue",
 	[LOCK_VIRTQ] = "virtq",
 	[LOCK_URING_RINGS] = "uring_rings",
 	[LOCK_URING] = "uring",

@@ -7,6 +7,8 @@
  *	mounts.c    the first mount tree
  *	walls.c     the outer walls: namespaces, empty root, capabilities, Landlock
  *	filter.c    the kernel process's seccomp allow-list
+ *	devices.c   devices that are other processes
+ *	connector.c connections to them, which the launcher makes
  *	control.c   what the launcher and the kernel process ask of each other
  *	console.c   the terminal that nacre was started on
  *	report.c    --stats, state dumps
@@ -34,6 +36,13 @@ struct boot_bind {
 	int fd;          /* of src; opened by the launcher */
 };
 
+/* A vhost-user-blk device. */
+struct boot_disk {
+	char *path;       /* of its socket */
+	const char *name; /* in /dev */
+	int fd;           /* connected to it; opened by the launcher */
+};
+
 struct boot_config {
 	const char *rootfs; /* NULL: "/" */
 	bool overlay;       /* writes stay in memory */
@@ -41,6 +50,8 @@ struct boot_config {
 	size_t nbinds;
 	const char **tmpfs;
 	size_t ntmpfs;
+	struct boot_disk *disks;
+	size_t ndisks;
 	char *const *argv; /* the command */
 	char **envp;       /* the whole environment, owned */
 	const char *cwd;   /* NULL: the caller's, or / */

@@ -31,6 +31,7 @@ struct launch {
 	int log_fd;               /* our own: log lines, strace */
 	int err_fd;               /* our own copy of standard error: the statistics */
 	int control_fd;           /* read: struct control_msg; closed when we die */
+	int connector_fd;         /* asks for connections: connector_ask() */
 	int status_fd;            /* write: struct launch_status, once */
 	int console_fd;           /* of the terminal that we were started on, or -1 */
 	bool console_is_own;      /* of a description of our own, non-blocking */
@@ -112,6 +113,22 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root, st
 void mounts_register_types(void);
 /* Writes back what waits in page caches: before the end. */
 void mounts_sync(void);
+
+/* ---- devices.c ---- */
+struct pagecache_set;
+/* Makes the devices and their nodes; says what is wrong. */
+int devices_build(struct kernel *k, const struct launch *l, struct pagecache_set *caches,
+		  const struct vfs_ctx *ctx) MUST_CHECK;
+
+/* ---- connector.c ---- */
+/* In the launcher: connects every device; says what is wrong. */
+int connector_open(const struct boot_config *cfg) MUST_CHECK;
+/* Those connections are the kernel process's alone from now on. */
+void connector_forget(const struct boot_config *cfg);
+/* Answers one question of the kernel process. False: it is gone. */
+bool connector_serve(int socket, const struct boot_config *cfg);
+/* In the kernel process: a new connection to the device of that number. */
+int connector_ask(int socket, uint32_t index) MUST_CHECK;
 
 /* ---- control.c ---- */
 int control_start(struct kernel *k, int fd) MUST_CHECK;

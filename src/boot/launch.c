@@ -119,7 +119,7 @@ static int prepare(struct launch *l, const struct boot_config *cfg)
 	l->root_fd = open_root(cfg);
 	if (l->root_fd < 0)
 		return l->root_fd;
-	if (open_binds(cfg) < 0)
+	if (open_binds(cfg) < 0 || connector_open(cfg) < 0)
 		return -ENOENT;
 	l->log_fd = open_log(cfg);
 	if (l->log_fd < 0)
@@ -260,10 +260,11 @@ static void relay(const struct launch *l, int control, const struct signalfd_sig
 }
 
 /* Until the kernel process ends: its wait status. */
-static int attend(const struct launch *l, pid_t kernel_pid, int control, int signals)
+static int attend(const struct launch *l, pid_t kernel_pid, int control, int connector, int signals)
 {
-	struct pollfd fds[2] = { { .fd = signals, .events = POLLIN },
-				 { .fd = control, .events = POLLIN } };
+	struct pollfd fds[3] = { { .fd = signals, .events = POLLIN },
+				 { .fd = control, .events = POLLIN },
+				 { .fd = connector, .events = POLLIN } };
 	struct signalfd_siginfo si;
 	struct control_msg m;
 	int wstatus;
@@ -277,6 +278,8 @@ static int attend(const struct launch *l, pid_t kernel_pid, int control, int sig
 			else
 				fds[1].fd = -1; /* it is ending */
 		}
+		if (fds[2].revents && !connector_serve(connector, l->cfg))
+			fds[2].fd = -1;
 		if (!fds[0].revents || host_read(signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
 			continue;
 		if (si.ssi_signo != SIGCHLD)
@@ -352,7 +355,7 @@ static bool limits_suffice(void)
 int boot_run(const struct boot_config *cfg)
 {
 	static struct launch l;
-	int control[2], status[2], signals, code;
+	int control[2], connector[2], status[2], signals, code;
 	struct termios modes;
 	sigset_t set;
 	pid_t pid;
@@ -367,6 +370,7 @@ int boot_run(const struct boot_config *cfg)
 	if (prepare(&l, cfg) < 0)
 		return BOOT_EXIT_FAILED;
 	if (host_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
+	    host_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, connector) < 0 ||
 	    host_pipe2(status, O_CLOEXEC) < 0) {
 		fprintf(stderr, "nacre: cannot make a channel to the kernel process\n");
 		return BOOT_EXIT_FAILED;
@@ -380,11 +384,13 @@ int boot_run(const struct boot_config *cfg)
 	if (signals < 0)
 		return BOOT_EXIT_FAILED;
 	l.control_fd = control[1];
+	l.connector_fd = connector[1];
 	l.status_fd = status[1];
 	pid = walls_fork();
 	if (pid == 0) {
 		sigprocmask(SIG_UNBLOCK, &set, NULL);
 		host_close(control[0]);
+		host_close(connector[0]);
 		host_close(status[0]);
 		host_close(signals);
 		sandbox_main(&l);
@@ -394,8 +400,10 @@ int boot_run(const struct boot_config *cfg)
 		return BOOT_EXIT_FAILED;
 	}
 	host_close(control[1]);
+	host_close(connector[1]);
 	host_close(status[1]);
-	code = exit_status(cfg, attend(&l, pid, control[0], signals), status[0]);
+	connector_forget(cfg);
+	code = exit_status(cfg, attend(&l, pid, control[0], connector[0], signals), status[0]);
 	restore_terminal(&l, &modes, code);
 	return code;
 }

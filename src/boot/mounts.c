@@ -6,6 +6,7 @@
  *	/proc     procfs      /sys  sysfs
  *	/dev      tmpfs with the devices that programs use
  *	/dev/pts  devpts      /dev/shm  tmpfs      /dev/mqueue  mqueue
+ *	/dev/vda  --virtio-blk
  *	DST       --bind, --tmpfs
  *
  * A mount point that is missing is made, in the overlay.
@@ -18,6 +19,7 @@
 
 #include "base/log.h"
 #include "boot/internal.h"
+#include "fs/blk/blk.h"
 #include "fs/dev/dev.h"
 #include "fs/mqueue/mqueue.h"
 #include "fs/overlay/overlay.h"
@@ -224,6 +226,7 @@ void mounts_sync(void)
 
 	if (r < 0)
 		log_error("what guests wrote last did not reach the host: %s", strerror(-r));
+	blk_stop_all();
 }
 
 int mounts_build(struct kernel *k, const struct launch *l, struct path *root, struct super **devpts)
@@ -257,6 +260,8 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root, st
 	r = report("cannot mount", "/dev", mount_dev(&b));
 	if (r == 0)
 		r = report("cannot mount", "/proc and /sys", mount_kernel_trees(&b));
+	if (r == 0)
+		r = devices_build(k, l, caches, &b.ctx);
 	if (r == 0)
 		r = mount_asked_tmpfs(&b);
 	if (r == 0)

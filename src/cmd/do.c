@@ -29,6 +29,8 @@ static const char help_text[] =
 	"  --bind SRC:DST[:ro][,cache=exclusive|writethrough|shared][,forcecache]\n"
 	"                        show the host's SRC at DST; writes reach the host\n"
 	"  --tmpfs DST           an empty file system in memory at DST\n"
+	"  --virtio-blk SOCKET[:NAME]\n"
+	"                        the disk of a vhost-user-blk device, as /dev/NAME (vda)\n"
 	"  --env K=V, --env K    set a variable, or pass it on (all are passed by default)\n"
 	"  --clear-env           pass no variable on\n"
 	"  --cwd DIR             start in DIR\n"
@@ -168,6 +170,31 @@ static int flag_tmpfs(struct boot_config *cfg, const char *val)
 		return wrong("--tmpfs", val, "must be an absolute path");
 	cfg->tmpfs = grow(cfg->tmpfs, cfg->ntmpfs, sizeof(*cfg->tmpfs));
 	cfg->tmpfs[cfg->ntmpfs++] = val;
+	return 0;
+}
+
+/* A colon with no slash behind it separates the name. */
+static int flag_virtio_blk(struct boot_config *cfg, const char *val)
+{
+	static const char right[] = "must be SOCKET[:NAME], NAME like vda";
+	struct boot_disk d = { .path = strdup(val), .name = "vda", .fd = -1 };
+	char *colon = d.path ? strrchr(d.path, ':') : NULL;
+
+	if (!d.path)
+		return wrong("--virtio-blk", val, "out of memory");
+	if (colon && !strchr(colon, '/')) {
+		*colon = '\0';
+		d.name = colon + 1;
+	}
+	if (!*d.path || !*d.name || strlen(d.name) > 31 ||
+	    d.name[strspn(d.name, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
+		return wrong("--virtio-blk", val, right);
+	for (size_t i = 0; i < cfg->ndisks; i++) {
+		if (strcmp(cfg->disks[i].name, d.name) == 0)
+			return wrong("--virtio-blk", val, "there is a disk of that name already");
+	}
+	cfg->disks = grow(cfg->disks, cfg->ndisks, sizeof(d));
+	cfg->disks[cfg->ndisks++] = d;
 	return 0;
 }
 
@@ -352,6 +379,7 @@ static const struct flag {
 	{ "--rootfs", VALUE_NEEDED, flag_rootfs },
 	{ "--bind", VALUE_NEEDED, flag_bind },
 	{ "--tmpfs", VALUE_NEEDED, flag_tmpfs },
+	{ "--virtio-blk", VALUE_NEEDED, flag_virtio_blk },
 	{ "--no-overlay", VALUE_NONE, flag_no_overlay },
 	{ "--env", VALUE_NEEDED, flag_env },
 	{ "--clear-env", VALUE_NONE, flag_clear_env },

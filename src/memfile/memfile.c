@@ -214,6 +214,11 @@ int memfile_fd(const struct memfile *mf)
 	return mf->fd;
 }
 
+uint64_t memfile_size(const struct memfile *mf)
+{
+	return mf->size;
+}
+
 void *memfile_addr(const struct memfile *mf, uint64_t offset)
 {
 	return mf->base + offset;

@@ -57,6 +57,8 @@ void memfile_destroy(struct memfile *mf);
 /* The memory file as a mapfile (incref and decref count pages). */
 struct mapfile *memfile_mapfile(struct memfile *mf);
 int memfile_fd(const struct memfile *mf);
+/* Of the whole file, in bytes; most of it has no memory. */
+uint64_t memfile_size(const struct memfile *mf);
 
 #define MEMFILE_HUGE 1u     /* align to 2 MiB where size allows */
 #define MEMFILE_BOTTOMUP 2u /* default is top-down */

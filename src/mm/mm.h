@@ -222,6 +222,10 @@ struct mm_pin;
  * it holds memory. -EFAULT (also for pages of host files), -ENOMEM. */
 int mm_pin(struct mm *mm, gva_t addr, uint64_t size, int access, struct mm_pin **out) MUST_CHECK;
 void mm_unpin(struct mm_pin *pin); /* NULL is allowed; mm may be gone */
+/* The same with the front of a uio, as far as its current segment goes and at most want bytes:
+ * for I/O that goes on without the caller. *first: where in the first block it begins. Returns the
+ * bytes (0: it is at its end). -EFAULT, -ENOMEM; -EOPNOTSUPP: the uio is no guest's. */
+ssize_t mm_pin_uio(const struct uio *u, size_t want, struct mm_pin **out, size_t *first) MUST_CHECK;
 /* Whole pages: the first holds addr. Bytes of them are moved by block_safecopy. */
 const struct block *mm_pin_blocks(const struct mm_pin *pin, unsigned *count);
 

@@ -131,6 +131,27 @@ int mm_uio_init_single(struct mm *mm, struct uio *u, struct uio_seg *seg, enum u
 	return 0;
 }
 
+ssize_t mm_pin_uio(const struct uio *u, size_t want, struct mm_pin **out, size_t *first)
+{
+	unsigned i = u->seg;
+	uint64_t skip = u->seg_done;
+	gva_t addr;
+	int err;
+
+	*out = NULL;
+	if (u->ops != &guest_uio_ops)
+		return -EOPNOTSUPP;
+	for (; i < u->nsegs && u->segs[i].size == skip; skip = 0)
+		i++;
+	if (i == u->nsegs || !want || !u->remaining)
+		return 0;
+	addr = u->segs[i].base + skip;
+	want = MIN(MIN(want, u->remaining), u->segs[i].size - skip);
+	err = mm_pin(u->space, addr, want, uio_access(u), out);
+	*first = addr - page_down(addr);
+	return err < 0 ? err : (ssize_t)want;
+}
+
 int mm_import_iovec(struct mm *mm, gva_t iov, unsigned count, struct uio_seg *segs)
 {
 	uint64_t total = 0;

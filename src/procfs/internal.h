@@ -59,6 +59,15 @@ extern const struct pentry proc_pid_dir, proc_tid_dir, proc_fd_link, proc_fdinfo
 extern const struct pentry proc_task_dir, proc_fd_dir, proc_fdinfo_dir;
 extern const struct pentry proc_cwd_link, proc_root_link, proc_exe_link; /* links.c */
 
+/* disks.c */
+extern const struct pentry sys_virtual_entries[], sys_class_entries[], sys_dev_entries[];
+int sys_find_block(const struct subject *s, const char *name, const struct pentry **entry,
+		   int *number);
+int sys_next_disk(const struct subject *s, int after, char *name, int *number);
+void show_partitions(const struct subject *s, struct text *t);
+void show_diskstats(const struct subject *s, struct text *t);
+void show_block_majors(struct text *t); /* for /proc/devices */
+
 /* oom.c */
 void show_oom_score(const struct subject *s, struct text *t);
 void show_oom_score_adj(const struct subject *s, struct text *t);

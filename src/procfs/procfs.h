@@ -9,6 +9,7 @@
  *	sysvipc.c  /proc/sysvipc
  *	links.c    cwd, root, exe, fd/N: links that lead to the object itself
  *	ns.c       the namespaces that ns/ links to
+ *	disks.c    disks, in both
  *	sysfs.c    the part of /sys that programs look at
  *
  * A file's text is made when it is first read, or read again from the start,

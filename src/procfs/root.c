@@ -161,16 +161,12 @@ static void show_cgroups(const struct subject *s UNUSED, struct text *t)
 static void show_devices(const struct subject *s UNUSED, struct text *t)
 {
 	text_add(t, "Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:\n");
+	show_block_majors(t);
 }
 
 static void show_swaps(const struct subject *s UNUSED, struct text *t)
 {
 	text_add(t, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
-}
-
-static void show_partitions(const struct subject *s UNUSED, struct text *t)
-{
-	text_add(t, "major minor  #blocks  name\n\n");
 }
 
 /* Faults are those of the processes that live. */
@@ -507,7 +503,7 @@ const struct pentry proc_root_entries[] = {
 	{ .name = "devices", .mode = RO, .show = show_devices },
 	{ .name = "swaps", .mode = RO, .show = show_swaps },
 	{ .name = "partitions", .mode = RO, .show = show_partitions },
-	{ .name = "diskstats", .mode = RO, .show = show_empty },
+	{ .name = "diskstats", .mode = RO, .show = show_diskstats },
 	{ .name = "vmstat", .mode = RO, .show = show_vmstat },
 	{ .name = "locks", .mode = RO, .show = show_empty },
 	{ .name = "modules", .mode = RO, .show = show_empty },

@@ -158,6 +158,7 @@ static const struct pentry system_entries[] = {
 
 static const struct pentry devices_entries[] = {
 	{ .name = "system", .mode = DIR_, .children = system_entries },
+	{ .name = "virtual", .mode = DIR_, .children = sys_virtual_entries },
 	{ .name = NULL },
 };
 
@@ -167,10 +168,10 @@ static const struct pentry fs_entries[] = {
 };
 
 const struct pentry sys_root_entries[] = {
-	{ .name = "block", .mode = DIR_, .children = empty },
+	{ .name = "block", .mode = DIR_, .find = sys_find_block, .next = sys_next_disk },
 	{ .name = "bus", .mode = DIR_, .children = empty },
-	{ .name = "class", .mode = DIR_, .children = empty },
-	{ .name = "dev", .mode = DIR_, .children = empty },
+	{ .name = "class", .mode = DIR_, .children = sys_class_entries },
+	{ .name = "dev", .mode = DIR_, .children = sys_dev_entries },
 	{ .name = "devices", .mode = DIR_, .children = devices_entries },
 	{ .name = "fs", .mode = DIR_, .children = fs_entries },
 	{ .name = "kernel", .mode = DIR_, .children = kernel_entries },

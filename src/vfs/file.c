@@ -357,7 +357,7 @@ int file_fallocate(struct file *f, int mode, int64_t off, int64_t len, const str
 		return -ESPIPE;
 	if (S_ISDIR(f->inode->mode))
 		return -EISDIR;
-	if (!S_ISREG(f->inode->mode))
+	if (!S_ISREG(f->inode->mode) && !S_ISBLK(f->inode->mode))
 		return -ENODEV;
 	/* Punching never changes the size, and has to say so. */
 	if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))

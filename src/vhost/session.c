@@ -92,7 +92,7 @@ int vhost_connect(struct vhost *v, int fd)
 	v->error[0] = '\0';
 	v->offered = v->accepted = v->protocol = 0;
 	r = vhost_ask_u64(v, VHOST_GET_FEATURES, &v->offered);
-	if (r == 0 && !(v->offered & VIRTIO_F_VERSION_1))
+	if (r == 0 && !(v->offered & VHOST_F_VERSION_1))
 		r = vhost_fail(v, -EOPNOTSUPP,
 			       "offers features %#llx, without VERSION_1: it is too old",
 			       (unsigned long long)v->offered);
@@ -194,7 +194,7 @@ int vhost_accept(struct vhost *v, uint64_t features)
 
 	if (!vhost_is_connected(v))
 		return -ENOTCONN;
-	if ((features & ~vhost_features(v)) || !(features & VIRTIO_F_VERSION_1))
+	if ((features & ~vhost_features(v)) || !(features & VHOST_F_VERSION_1))
 		return -EINVAL;
 	features |= v->offered & VHOST_F_PROTOCOL_FEATURES;
 	r = vhost_send(v, VHOST_SET_FEATURES, &features, sizeof(features), -1);

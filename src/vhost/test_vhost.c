@@ -74,8 +74,8 @@ static int open_session(struct fixture *f)
 	if (r == 0)
 		r = vhost_read_config(f->v, config, sizeof(config));
 	return r < 0 ? r
-		     : vhost_accept(f->v, vhost_features(f->v) &
-						  (VIRTIO_F_VERSION_1 | VIRTQ_F_EVENT_IDX));
+		     : vhost_accept(f->v,
+				    vhost_features(f->v) & (VHOST_F_VERSION_1 | VIRTQ_F_EVENT_IDX));
 }
 
 /* ---- honest ---- */
@@ -89,12 +89,12 @@ static void an_honest_device_is_ready_for_queues(void **state)
 		f->device.config[i] = (uint8_t)(i + 1);
 	assert_int_equal(connect_it(f), 0);
 	assert_int_equal(vhost_nr_queues(f->v), TEST_QUEUES);
-	assert_int_equal(vhost_features(f->v), VIRTIO_F_VERSION_1 | VIRTQ_F_EVENT_IDX);
+	assert_int_equal(vhost_features(f->v), VHOST_F_VERSION_1 | VIRTQ_F_EVENT_IDX);
 	assert_int_equal(vhost_read_config(f->v, config, sizeof(config)), 0);
 	assert_memory_equal(config, f->device.config, sizeof(config));
-	assert_int_equal(vhost_accept(f->v, VIRTIO_F_VERSION_1), 0);
+	assert_int_equal(vhost_accept(f->v, VHOST_F_VERSION_1), 0);
 	assert_true(f->device.has_owner);
-	assert_int_equal(f->device.accepted, VIRTIO_F_VERSION_1 | VHOST_F_PROTOCOL_FEATURES);
+	assert_int_equal(f->device.accepted, VHOST_F_VERSION_1 | VHOST_F_PROTOCOL_FEATURES);
 	assert_int_equal(f->device.memory[0].region.guest_address, MEMORY_AT);
 	assert_int_equal(f->device.memory[0].region.size, MEMORY_SIZE);
 	assert_string_equal(vhost_error(f->v), "");
@@ -118,7 +118,7 @@ static void every_protocol_feature_may_be_missing(void **state)
 		if (set >> ARRAY_SIZE(bits))
 			f->device.features &= ~VHOST_F_PROTOCOL_FEATURES;
 		assert_int_equal(connect_it(f), 0);
-		assert_int_equal(vhost_accept(f->v, VIRTIO_F_VERSION_1), 0);
+		assert_int_equal(vhost_accept(f->v, VHOST_F_VERSION_1), 0);
 		assert_int_equal(f->device.agreed & ~f->device.protocol, 0);
 		assert_int_equal(f->device.agreed & 1ull << 40, 0);
 		assert_int_equal(f->device.nr_regions, 1);
@@ -352,7 +352,7 @@ static void what_nobody_asked_for_is_the_end(void **state)
 	assert_int_equal(open_session(f), 0);
 	assert_int_equal(send(f->device.socket, "hello", 5, 0), 5);
 	assert_int_equal(vhost_wait(f->v, &events, UINT64_MAX), -EPROTO);
-	assert_int_equal(vhost_accept(f->v, VIRTIO_F_VERSION_1), -ENOTCONN);
+	assert_int_equal(vhost_accept(f->v, VHOST_F_VERSION_1), -ENOTCONN);
 	test_device_stop(&f->device);
 }
 
@@ -402,7 +402,7 @@ static void check_lie(struct fixture *f, uint32_t request, enum test_lie lie, in
 	assert_int_equal(r, want);
 	if (want < 0) {
 		assert_int_equal(strncmp(vhost_error(f->v), "disk.sock: ", 11), 0);
-		assert_int_equal(vhost_accept(f->v, VIRTIO_F_VERSION_1), -ENOTCONN);
+		assert_int_equal(vhost_accept(f->v, VHOST_F_VERSION_1), -ENOTCONN);
 	}
 	vhost_disconnect(f->v);
 	test_device_stop(&f->device);
@@ -511,10 +511,10 @@ static void only_what_is_offered_can_be_accepted(void **state)
 
 	f->device.protocol &= ~VHOST_PROTOCOL_F_CONFIG;
 	assert_int_equal(connect_it(f), 0);
-	assert_int_equal(vhost_accept(f->v, VIRTIO_F_VERSION_1 | 1ull << 5), -EINVAL);
+	assert_int_equal(vhost_accept(f->v, VHOST_F_VERSION_1 | 1ull << 5), -EINVAL);
 	assert_int_equal(vhost_accept(f->v, VIRTQ_F_EVENT_IDX), -EINVAL);
 	assert_int_equal(vhost_read_config(f->v, config, sizeof(config)), -EOPNOTSUPP);
-	assert_int_equal(vhost_accept(f->v, VIRTIO_F_VERSION_1), 0);
+	assert_int_equal(vhost_accept(f->v, VHOST_F_VERSION_1), 0);
 	test_device_stop(&f->device);
 }
 

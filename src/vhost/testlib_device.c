@@ -13,7 +13,7 @@
 void test_device_init(struct test_device *d)
 {
 	memset(d, 0, sizeof(*d));
-	d->features = VIRTIO_F_VERSION_1 | VHOST_F_PROTOCOL_FEATURES | VIRTQ_F_EVENT_IDX;
+	d->features = VHOST_F_VERSION_1 | VHOST_F_PROTOCOL_FEATURES | VIRTQ_F_EVENT_IDX;
 	d->protocol = VHOST_PROTOCOL_F_MQ | VHOST_PROTOCOL_F_REPLY_ACK | VHOST_PROTOCOL_F_CONFIG |
 		      VHOST_PROTOCOL_F_BACKEND_REQ | VHOST_PROTOCOL_F_CONFIGURE_MEM_SLOTS;
 	d->nr_queues = TEST_QUEUES;

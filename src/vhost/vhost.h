@@ -51,7 +51,7 @@ struct vhost;
 
 /* Feature bits that belong to the transport, not to the device's kind. */
 #define VHOST_F_PROTOCOL_FEATURES (1ull << 30) /* this folder's own: never the driver's */
-#define VIRTIO_F_VERSION_1 (1ull << 32)
+#define VHOST_F_VERSION_1 (1ull << 32)
 
 /* Memory that the device may use: [offset, offset + size) of a file. */
 struct vhost_region {
@@ -82,7 +82,7 @@ const char *vhost_error(const struct vhost *v);
 /* ---- a session ---- */
 
 /* Takes fd over, a stream socket that is connected to the device; agrees on the protocol.
- * -EOPNOTSUPP also: the device offers no VIRTIO_F_VERSION_1. */
+ * -EOPNOTSUPP also: the device offers no VHOST_F_VERSION_1. */
 int vhost_connect(struct vhost *v, int fd) MUST_CHECK;
 /* What the device offers, without VHOST_F_PROTOCOL_FEATURES. */
 uint64_t vhost_features(const struct vhost *v);
@@ -92,7 +92,7 @@ unsigned vhost_nr_queues(const struct vhost *v);
  * none. Before or after vhost_accept(). */
 int vhost_read_config(struct vhost *v, void *buf, size_t size) MUST_CHECK;
 /* Settles on these of the features, and hands the memory over. -EINVAL: not all are offered,
- * or VIRTIO_F_VERSION_1 is not among them. */
+ * or VHOST_F_VERSION_1 is not among them. */
 int vhost_accept(struct vhost *v, uint64_t features) MUST_CHECK;
 /* The device hears of it by the closed socket, and may still use the memory for a while: stop
  * its queues first, if it is alive. */
