@@ -206,8 +206,9 @@ static int create_mqueue(struct kernel *k UNUSED, const char *options UNUSED, st
 void mounts_register_types(void)
 {
 	static const struct mount_type types[] = {
-		{ "tmpfs", create_tmpfs }, { "ramfs", create_ramfs }, { "devpts", create_devpts },
-		{ "proc", create_proc },   { "sysfs", create_sysfs }, { "mqueue", create_mqueue },
+		{ "tmpfs", NS_USER, create_tmpfs },   { "ramfs", NS_USER, create_ramfs },
+		{ "devpts", NS_USER, create_devpts }, { "proc", NS_PID, create_proc },
+		{ "sysfs", NS_NET, create_sysfs },    { "mqueue", NS_IPC, create_mqueue },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)

@@ -53,13 +53,16 @@ int ipc_is_owner(struct task *t, const struct ipc_object *o)
 											 : -EPERM;
 }
 
+/* As the caller's task knows the ids. */
 void ipc_fill_perm(const struct ipc_object *o, struct abi_ipc_perm *out)
 {
+	const struct cred *c = task_current()->cred;
+
 	*out = (struct abi_ipc_perm){ .key = o->key,
-				      .uid = o->uid,
-				      .gid = o->gid,
-				      .cuid = o->cuid,
-				      .cgid = o->cgid,
+				      .uid = cred_uid_out(c, o->uid),
+				      .gid = cred_gid_out(c, o->gid),
+				      .cuid = cred_uid_out(c, o->cuid),
+				      .cgid = cred_gid_out(c, o->cgid),
 				      .mode = o->mode,
 				      .seq = (uint16_t)o->seq };
 }
@@ -67,13 +70,16 @@ void ipc_fill_perm(const struct ipc_object *o, struct abi_ipc_perm *out)
 int ipc_set_perm(struct task *t, struct ipc_object *o, const struct abi_ipc_perm *perm)
 {
 	int r = ipc_is_owner(t, o);
+	uint32_t uid, gid;
 
 	if (r < 0)
 		return r;
-	if (perm->uid == UINT32_MAX || perm->gid == UINT32_MAX)
+	uid = cred_uid_in(t->cred, perm->uid);
+	gid = cred_gid_in(t->cred, perm->gid);
+	if (uid == ID_INVALID || gid == ID_INVALID)
 		return -EINVAL;
-	o->uid = perm->uid;
-	o->gid = perm->gid;
+	o->uid = uid;
+	o->gid = gid;
 	o->mode = (o->mode & ~0777u) | (perm->mode & 0777);
 	o->ctime = ipc_now();
 	return 0;

@@ -125,15 +125,17 @@ static int creds_add(struct task *t, const uint8_t *data, size_t size, struct so
 	if (size != sizeof(uc))
 		return -EINVAL;
 	memcpy(&uc, data, sizeof(uc));
-	if (uc.uid == UINT32_MAX || uc.gid == UINT32_MAX)
+	uc.uid = cred_uid_in(c, uc.uid);
+	uc.gid = cred_gid_in(c, uc.gid);
+	if (uc.uid == ID_INVALID || uc.gid == ID_INVALID)
 		return -EINVAL;
 	if (uc.pid != t->group->pid && !cred_has_cap(c, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (uc.uid != c->uid && uc.uid != c->euid && uc.uid != c->suid &&
-	    !cred_has_cap(c, CAP_SETUID))
+	    !cred_has_own_cap(c, CAP_SETUID))
 		return -EPERM;
 	if (uc.gid != c->gid && uc.gid != c->egid && uc.gid != c->sgid &&
-	    !cred_has_cap(c, CAP_SETGID))
+	    !cred_has_own_cap(c, CAP_SETGID))
 		return -EPERM;
 	m->has_creds = true;
 	m->creds = uc;
@@ -295,6 +297,18 @@ static int control_put_files(struct control_out *c, const struct socket_files *f
 	return 0;
 }
 
+/* Numbers that the kernel does not know (nobody's) stay what they are. */
+struct ucred creds_out(struct ucred creds)
+{
+	const struct task *t = task_current();
+
+	if (t) {
+		creds.uid = creds.uid == ID_INVALID ? creds.uid : cred_uid_out(t->cred, creds.uid);
+		creds.gid = creds.gid == ID_INVALID ? creds.gid : cred_gid_out(t->cred, creds.gid);
+	}
+	return creds;
+}
+
 static int control_write(struct control_out *c, const struct socket_msg *m, bool cloexec)
 {
 	const struct abi_cmsghdr *h;
@@ -303,8 +317,11 @@ static int control_write(struct control_out *c, const struct socket_msg *m, bool
 
 	while (r == 0 && (h = socket_control_next(m->control, &at)))
 		r = control_put(c, h->level, h->type, h + 1, h->len - CMSG_HEADER);
-	if (r == 0 && m->has_creds)
-		r = control_put(c, SOL_SOCKET, SCM_CREDENTIALS, &m->creds, sizeof(m->creds));
+	if (r == 0 && m->has_creds) {
+		const struct ucred shown = creds_out(m->creds);
+
+		r = control_put(c, SOL_SOCKET, SCM_CREDENTIALS, &shown, sizeof(shown));
+	}
 	if (r == 0 && m->files)
 		r = control_put_files(c, m->files, cloexec);
 	return r;

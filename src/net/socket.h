@@ -60,6 +60,9 @@ int socket_control_add(struct socket_control *c, int level, int type, const void
 /* The message at *at (0 at first), which goes on; its data is behind it. NULL: no more. */
 const struct abi_cmsghdr *socket_control_next(const struct socket_control *c, size_t *at);
 
+/* What a program sees of somebody's credentials: the caller's task reads them. */
+struct ucred creds_out(struct ucred creds);
+
 struct socket_msg {
 	struct uio *data; /* [borrowed] */
 	/* send: where to, NULL for the peer. recv: filled with the sender's

@@ -24,6 +24,7 @@ struct subject {
 	int fd;
 	const struct pentry *entry; /* the one that is asked */
 	const struct vfs_ctx *ctx;  /* of the reader; may be NULL */
+	const struct cred *opener;  /* of the file, for store() */
 };
 
 /* One name in a directory of the tree. */

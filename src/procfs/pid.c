@@ -255,6 +255,26 @@ static void status_cpus(const struct subject *s, struct text *t)
 	text_add(t, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
+static const struct user_ns *reader_ns(const struct subject *s)
+{
+	return s->ctx ? s->ctx->cred->user_ns : &user_ns_first;
+}
+
+/* As the reader knows them. */
+static void status_ids(const struct subject *s, const struct cred *c, struct text *t)
+{
+	const uint32_t uids[] = { c->uid, c->euid, c->suid, c->fsuid };
+	const uint32_t gids[] = { c->gid, c->egid, c->sgid, c->fsgid };
+
+	text_add(t, "Uid:");
+	for (size_t i = 0; i < ARRAY_SIZE(uids); i++)
+		text_add(t, "\t%u", user_ns_id_out(reader_ns(s), ID_UID, uids[i]));
+	text_add(t, "\nGid:");
+	for (size_t i = 0; i < ARRAY_SIZE(gids); i++)
+		text_add(t, "\t%u", user_ns_id_out(reader_ns(s), ID_GID, gids[i]));
+	text_add(t, "\n");
+}
+
 static void show_status(const struct subject *s, struct text *t)
 {
 	struct thread_group *g = s->group;
@@ -273,8 +293,7 @@ static void show_status(const struct subject *s, struct text *t)
 		return;
 	}
 	c = task_cred_get(s->task);
-	text_add(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
-		 c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
+	status_ids(s, c, t);
 	ft = task_files_get(s->task);
 	if (ft) {
 		fdtable_count(ft, &cap);
@@ -282,7 +301,7 @@ static void show_status(const struct subject *s, struct text *t)
 	}
 	text_add(t, "FDSize:\t%u\nGroups:\t", cap);
 	for (uint32_t i = 0; i < c->ngroups; i++)
-		text_add(t, "%u ", c->groups[i]);
+		text_add(t, "%u ", user_ns_id_out(reader_ns(s), ID_GID, c->groups[i]));
 	text_add(t, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", g->pid, tid, g->pgid,
 		 g->sid);
 	status_memory(s, t);
@@ -338,14 +357,58 @@ static void show_cgroup(const struct subject *s UNUSED, struct text *t)
 	text_add(t, "0::/\n");
 }
 
-static void show_idmap(const struct subject *s UNUSED, struct text *t)
+/* ---- user namespaces ---- */
+
+static struct user_ns *user_ns_of_subject(const struct subject *s)
 {
-	text_add(t, "         0          0 4294967295\n");
+	struct ns *ns = s->task ? task_ns_get(s->task, NS_USER) : NULL;
+
+	return ns ? user_ns_of(ns) : NULL;
 }
 
-static void show_setgroups(const struct subject *s UNUSED, struct text *t)
+/* index: the kind of ids. */
+static void show_idmap(const struct subject *s, struct text *t)
 {
-	text_add(t, "allow\n");
+	struct user_ns *u = user_ns_of_subject(s);
+	struct id_extent e;
+
+	for (unsigned i = 0;
+	     u && user_ns_show_extent(u, (enum id_kind)s->entry->index, reader_ns(s), i, &e); i++)
+		text_add(t, "%10u %10u %10u\n", e.inside, e.outside, e.count);
+	user_ns_put(u);
+}
+
+static ssize_t store_idmap(const struct subject *s, const char *buf, size_t size)
+{
+	struct user_ns *u = user_ns_of_subject(s);
+	int r = u ? user_ns_write_map(u, (enum id_kind)s->entry->index, buf, s->opener,
+				      s->ctx->cred)
+		  : -ESRCH;
+
+	user_ns_put(u);
+	return r < 0 ? r : (ssize_t)size;
+}
+
+static void show_setgroups(const struct subject *s, struct text *t)
+{
+	struct user_ns *u = user_ns_of_subject(s);
+
+	if (u)
+		text_add(t, "%s\n", atomic_load(&u->allows_setgroups) ? "allow" : "deny");
+	user_ns_put(u);
+}
+
+static ssize_t store_setgroups(const struct subject *s, const char *buf, size_t size)
+{
+	struct user_ns *u = user_ns_of_subject(s);
+	int r = -ESRCH;
+
+	if (u && !cred_has_cap_in(s->opener, u, CAP_SYS_ADMIN))
+		r = -EACCES;
+	else if (u)
+		r = size < 8 ? user_ns_write_setgroups(u, buf) : -EINVAL;
+	user_ns_put(u);
+	return r < 0 ? r : (ssize_t)size;
 }
 
 static void show_loginuid(const struct subject *s UNUSED, struct text *t)
@@ -583,9 +646,20 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 		  .show = show_oom_score_adj,                                                    \
 		  .store = store_oom_score_adj },                                                \
 		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                           \
-		{ .name = "uid_map", .mode = RO, .show = show_idmap },                           \
-		{ .name = "gid_map", .mode = RO, .show = show_idmap },                           \
-		{ .name = "setgroups", .mode = RO, .show = show_setgroups },                     \
+		{ .name = "uid_map",                                                             \
+		  .mode = RW,                                                                    \
+		  .index = ID_UID,                                                               \
+		  .show = show_idmap,                                                            \
+		  .store = store_idmap },                                                        \
+		{ .name = "gid_map",                                                             \
+		  .mode = RW,                                                                    \
+		  .index = ID_GID,                                                               \
+		  .show = show_idmap,                                                            \
+		  .store = store_idmap },                                                        \
+		{ .name = "setgroups",                                                           \
+		  .mode = RW,                                                                    \
+		  .show = show_setgroups,                                                        \
+		  .store = store_setgroups },                                                    \
 		{ .name = "loginuid", .mode = RO, .show = show_loginuid },                       \
 		{ .name = "sessionid", .mode = RO, .show = show_loginuid },                      \
 		{ .name = "personality", .mode = RO, .show = show_personality },                 \

@@ -196,6 +196,7 @@ static ssize_t proc_write(struct file *f, struct uio *u, fileoff_t *pos, struct 
 	r = subject_get(n, io->ctx, &s);
 	if (r < 0)
 		return r;
+	s.opener = f->cred;
 	r = n->entry->store(&s, buf, (size_t)got);
 	subject_put(&s);
 	return r;
@@ -501,7 +502,7 @@ static int create(struct kernel *k, const char *type, const struct pentry *root,
 	if (!sb)
 		return -ENOMEM;
 	super_init(sb, &proc_super_ops, type);
-	sb->flags |= SUPER_NO_DCACHE | SUPER_NO_NEGATIVE;
+	sb->flags |= SUPER_NO_DCACHE | SUPER_NO_NEGATIVE | SUPER_REVEALS;
 	r = pnode_create(sb, root, &s, &sb->root);
 	if (r < 0) {
 		free(sb);

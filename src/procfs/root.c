@@ -472,9 +472,19 @@ static const struct pentry fs_entries[] = {
 	{ .name = NULL },
 };
 
+static void show_ns_max(const struct subject *s UNUSED, struct text *t)
+{
+	text_add(t, "%d\n", NS_COUNT_MAX);
+}
+
+#define NS_LIMIT(kind)                                                             \
+	{                                                                          \
+		.name = "max_" kind "_namespaces", .mode = RO, .show = show_ns_max \
+	}
+
 static const struct pentry user_entries[] = {
-	{ .name = "max_user_namespaces", .mode = RO, .show = show_zero },
-	{ .name = NULL },
+	NS_LIMIT("cgroup"), NS_LIMIT("ipc"),  NS_LIMIT("mnt"), NS_LIMIT("net"),  NS_LIMIT("pid"),
+	NS_LIMIT("time"),   NS_LIMIT("user"), NS_LIMIT("uts"), { .name = NULL },
 };
 
 static const struct pentry sysctl_entries[] = {

@@ -20,7 +20,7 @@ static uint64_t real_caps(const struct cred *c)
 {
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return c->cap_effective;
-	return c->uid == 0 ? c->cap_permitted : 0;
+	return c->uid == cred_root_uid(c) ? c->cap_permitted : 0;
 }
 
 static bool is_real_already(const struct cred *c)

@@ -65,12 +65,15 @@ struct owner {
 	uint32_t uid, gid;
 };
 
-static long do_chown(struct task *t UNUSED, const struct vfs_ctx *ctx, const struct path *p,
-		     void *arg)
+static long do_chown(struct task *t, const struct vfs_ctx *ctx, const struct path *p, void *arg)
 {
 	const struct owner *o = arg;
+	uint32_t uid = cred_uid_in(t->cred, o->uid), gid = cred_gid_in(t->cred, o->gid);
 
-	return vfs_chown(ctx, p, o->uid, o->gid);
+	if ((o->uid != ID_INVALID && uid == ID_INVALID) ||
+	    (o->gid != ID_INVALID && gid == ID_INVALID))
+		return -EINVAL;
+	return vfs_chown(ctx, p, uid, gid);
 }
 
 SYSCALL(chown)

@@ -21,22 +21,22 @@
 
 SYSCALL(getuid)
 {
-	return t->cred->uid;
+	return cred_uid_out(t->cred, t->cred->uid);
 }
 
 SYSCALL(geteuid)
 {
-	return t->cred->euid;
+	return cred_uid_out(t->cred, t->cred->euid);
 }
 
 SYSCALL(getgid)
 {
-	return t->cred->gid;
+	return cred_gid_out(t->cred, t->cred->gid);
 }
 
 SYSCALL(getegid)
 {
-	return t->cred->egid;
+	return cred_gid_out(t->cred, t->cred->egid);
 }
 
 static long put_three(struct task *t, const struct sysargs *args, uint32_t a, uint32_t b,
@@ -51,19 +51,26 @@ static long put_three(struct task *t, const struct sysargs *args, uint32_t a, ui
 
 SYSCALL(getresuid)
 {
-	return put_three(t, args, t->cred->uid, t->cred->euid, t->cred->suid);
+	const struct cred *c = t->cred;
+
+	return put_three(t, args, cred_uid_out(c, c->uid), cred_uid_out(c, c->euid),
+			 cred_uid_out(c, c->suid));
 }
 
 SYSCALL(getresgid)
 {
-	return put_three(t, args, t->cred->gid, t->cred->egid, t->cred->sgid);
+	const struct cred *c = t->cred;
+
+	return put_three(t, args, cred_gid_out(c, c->gid), cred_gid_out(c, c->egid),
+			 cred_gid_out(c, c->sgid));
 }
 
 /* Capabilities follow the user ids to and from 0. */
 static void fix_caps(struct cred *c, const struct cred *old)
 {
-	bool was_root = old->uid == 0 || old->euid == 0 || old->suid == 0;
-	bool is_root = c->uid == 0 || c->euid == 0 || c->suid == 0;
+	uint32_t root = cred_root_uid(c);
+	bool was_root = old->uid == root || old->euid == root || old->suid == root;
+	bool is_root = c->uid == root || c->euid == root || c->suid == root;
 
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
@@ -74,9 +81,9 @@ static void fix_caps(struct cred *c, const struct cred *old)
 		}
 		c->cap_ambient = 0;
 	}
-	if (old->euid == 0 && c->euid != 0)
+	if (old->euid == root && c->euid != root)
 		c->cap_effective = 0;
-	if (old->euid != 0 && c->euid == 0)
+	if (old->euid != root && c->euid == root)
 		c->cap_effective = c->cap_permitted;
 }
 
@@ -84,9 +91,9 @@ static void fix_fs_caps(struct cred *c, uint32_t was)
 {
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
-	if (was == 0 && c->fsuid != 0)
+	if (was == cred_root_uid(c) && c->fsuid != cred_root_uid(c))
 		c->cap_effective &= ~CAPS_FS;
-	else if (was != 0 && c->fsuid == 0)
+	else if (was != cred_root_uid(c) && c->fsuid == cred_root_uid(c))
 		c->cap_effective |= c->cap_permitted & CAPS_FS;
 }
 
@@ -126,11 +133,24 @@ static bool known_gid(const struct cred *c, uint32_t id)
 	return id == KEEP || id == c->gid || id == c->egid || id == c->sgid;
 }
 
+/* The ids that a program gives, but for KEEP. -EINVAL: one that means nothing here. */
+static int ids_in(const struct cred *c, enum id_kind kind, uint32_t *ids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (ids[i] == KEEP)
+			continue;
+		ids[i] = user_ns_id_in(c->user_ns, kind, ids[i]);
+		if (ids[i] == ID_INVALID)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 SYSCALL(setuid)
 {
-	uint32_t id = (uint32_t)args->a[0];
 	const struct cred *old = t->cred;
-	bool may = cred_has_cap(old, CAP_SETUID_NR);
+	uint32_t id = cred_uid_in(old, (uint32_t)args->a[0]);
+	bool may = cred_has_own_cap(old, CAP_SETUID_NR);
 	struct cred *c;
 
 	if (id == KEEP)
@@ -148,9 +168,9 @@ SYSCALL(setuid)
 
 SYSCALL(setgid)
 {
-	uint32_t id = (uint32_t)args->a[0];
 	const struct cred *old = t->cred;
-	bool may = cred_has_cap(old, CAP_SETGID_NR);
+	uint32_t id = cred_gid_in(old, (uint32_t)args->a[0]);
+	bool may = cred_has_own_cap(old, CAP_SETGID_NR);
 	struct cred *c;
 
 	if (id == KEEP)
@@ -168,11 +188,15 @@ SYSCALL(setgid)
 
 SYSCALL(setresuid)
 {
-	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1], s = (uint32_t)args->a[2];
+	uint32_t id[] = { (uint32_t)args->a[0], (uint32_t)args->a[1], (uint32_t)args->a[2] };
 	const struct cred *old = t->cred;
+	int bad = ids_in(old, ID_UID, id, ARRAY_SIZE(id));
+	uint32_t r = id[0], e = id[1], s = id[2];
 	struct cred *c;
 
-	if (!cred_has_cap(old, CAP_SETUID_NR) &&
+	if (bad < 0)
+		return bad;
+	if (!cred_has_own_cap(old, CAP_SETUID_NR) &&
 	    !(known_uid(old, r) && known_uid(old, e) && known_uid(old, s)))
 		return -EPERM;
 	c = cred_copy(old);
@@ -190,11 +214,15 @@ SYSCALL(setresuid)
 
 SYSCALL(setresgid)
 {
-	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1], s = (uint32_t)args->a[2];
+	uint32_t id[] = { (uint32_t)args->a[0], (uint32_t)args->a[1], (uint32_t)args->a[2] };
 	const struct cred *old = t->cred;
+	int bad = ids_in(old, ID_GID, id, ARRAY_SIZE(id));
+	uint32_t r = id[0], e = id[1], s = id[2];
 	struct cred *c;
 
-	if (!cred_has_cap(old, CAP_SETGID_NR) &&
+	if (bad < 0)
+		return bad;
+	if (!cred_has_own_cap(old, CAP_SETGID_NR) &&
 	    !(known_gid(old, r) && known_gid(old, e) && known_gid(old, s)))
 		return -EPERM;
 	c = cred_copy(old);
@@ -212,11 +240,15 @@ SYSCALL(setresgid)
 
 SYSCALL(setreuid)
 {
-	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1];
+	uint32_t id[] = { (uint32_t)args->a[0], (uint32_t)args->a[1] };
 	const struct cred *old = t->cred;
+	int bad = ids_in(old, ID_UID, id, ARRAY_SIZE(id));
+	uint32_t r = id[0], e = id[1];
 	struct cred *c;
 
-	if (!cred_has_cap(old, CAP_SETUID_NR) &&
+	if (bad < 0)
+		return bad;
+	if (!cred_has_own_cap(old, CAP_SETUID_NR) &&
 	    (!(r == KEEP || r == old->uid || r == old->euid) || !known_uid(old, e)))
 		return -EPERM;
 	c = cred_copy(old);
@@ -234,11 +266,15 @@ SYSCALL(setreuid)
 
 SYSCALL(setregid)
 {
-	uint32_t r = (uint32_t)args->a[0], e = (uint32_t)args->a[1];
+	uint32_t id[] = { (uint32_t)args->a[0], (uint32_t)args->a[1] };
 	const struct cred *old = t->cred;
+	int bad = ids_in(old, ID_GID, id, ARRAY_SIZE(id));
+	uint32_t r = id[0], e = id[1];
 	struct cred *c;
 
-	if (!cred_has_cap(old, CAP_SETGID_NR) &&
+	if (bad < 0)
+		return bad;
+	if (!cred_has_own_cap(old, CAP_SETGID_NR) &&
 	    (!(r == KEEP || r == old->gid || r == old->egid) || !known_gid(old, e)))
 		return -EPERM;
 	c = cred_copy(old);
@@ -256,35 +292,37 @@ SYSCALL(setregid)
 
 SYSCALL(setfsuid)
 {
-	uint32_t id = (uint32_t)args->a[0], was = t->cred->fsuid;
+	uint32_t id = cred_uid_in(t->cred, (uint32_t)args->a[0]), was = t->cred->fsuid;
+	uint32_t shown = cred_uid_out(t->cred, was);
 	struct cred *c;
 
 	if (id == KEEP ||
-	    !(known_uid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETUID_NR)))
-		return was;
+	    !(known_uid(t->cred, id) || id == was || cred_has_own_cap(t->cred, CAP_SETUID_NR)))
+		return shown;
 	c = cred_copy(t->cred);
 	if (c) {
 		c->fsuid = id;
 		fix_fs_caps(c, was);
 		(void)publish(t, c);
 	}
-	return was;
+	return shown;
 }
 
 SYSCALL(setfsgid)
 {
-	uint32_t id = (uint32_t)args->a[0], was = t->cred->fsgid;
+	uint32_t id = cred_gid_in(t->cred, (uint32_t)args->a[0]), was = t->cred->fsgid;
+	uint32_t shown = cred_gid_out(t->cred, was);
 	struct cred *c;
 
 	if (id == KEEP ||
-	    !(known_gid(t->cred, id) || id == was || cred_has_cap(t->cred, CAP_SETGID_NR)))
-		return was;
+	    !(known_gid(t->cred, id) || id == was || cred_has_own_cap(t->cred, CAP_SETGID_NR)))
+		return shown;
 	c = cred_copy(t->cred);
 	if (c) {
 		c->fsgid = id;
 		(void)publish(t, c);
 	}
-	return was;
+	return shown;
 }
 
 SYSCALL(getgroups)
@@ -294,10 +332,24 @@ SYSCALL(getgroups)
 
 	if (size < 0 || (size && (uint32_t)size < c->ngroups))
 		return -EINVAL;
-	if (size && c->ngroups &&
-	    syscall_copy_out(t, args->a[1], c->groups, c->ngroups * sizeof(uint32_t)) < 0)
-		return -EFAULT;
+	for (uint32_t i = 0; size && i < c->ngroups; i++) {
+		uint32_t gid = cred_gid_out(c, c->groups[i]);
+
+		if (syscall_copy_out(t, args->a[1] + i * sizeof(gid), &gid, sizeof(gid)) < 0)
+			return -EFAULT;
+	}
 	return (long)c->ngroups;
+}
+
+/* Of a list none is KEEP. */
+static int ids_in_all(const struct cred *c, uint32_t *gids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		gids[i] = cred_gid_in(c, gids[i]);
+		if (gids[i] == ID_INVALID)
+			return -EINVAL;
+	}
+	return 0;
 }
 
 SYSCALL(setgroups)
@@ -307,7 +359,7 @@ SYSCALL(setgroups)
 	struct cred *c;
 	int r;
 
-	if (!cred_has_cap(t->cred, CAP_SETGID_NR))
+	if (!cred_has_own_cap(t->cred, CAP_SETGID_NR) || !user_ns_may_setgroups(t->cred->user_ns))
 		return -EPERM;
 	if (count > 65536)
 		return -EINVAL;
@@ -315,6 +367,8 @@ SYSCALL(setgroups)
 	if (!groups)
 		return -ENOMEM;
 	r = count ? syscall_copy_in(t, groups, args->a[1], count * sizeof(*groups)) : 0;
+	if (r == 0)
+		r = ids_in_all(t->cred, groups, count);
 	c = r == 0 ? cred_copy(t->cred) : NULL;
 	if (r == 0 && !c)
 		r = -ENOMEM;
@@ -396,7 +450,8 @@ SYSCALL(capset)
 	inh = (d[0].inheritable | (uint64_t)d[1].inheritable << 32) & CAPS_ALL;
 	if ((perm & ~old->cap_permitted) || (eff & ~perm))
 		return -EPERM;
-	if (!cred_has_cap(old, CAP_SETPCAP) && (inh & ~(old->cap_inheritable | old->cap_permitted)))
+	if (!cred_has_own_cap(old, CAP_SETPCAP) &&
+	    (inh & ~(old->cap_inheritable | old->cap_permitted)))
 		return -EPERM;
 	if (inh & ~(old->cap_inheritable | old->cap_bounding))
 		return -EPERM;

@@ -176,7 +176,7 @@ static long do_chroot(struct task *t, const struct vfs_ctx *ctx, const struct pa
 
 	if (r < 0)
 		return r;
-	if (!cred_has_cap(ctx->cred, CAP_SYS_CHROOT))
+	if (!cred_has_own_cap(ctx->cred, CAP_SYS_CHROOT))
 		return -EPERM;
 	fs_context_set_root(t->fs, p);
 	return 0;

@@ -149,6 +149,12 @@ static void take_file_ids(struct exec *x, struct file *f)
 
 	if ((mount_flags(f->path.mount) & MS_NOSUID) || x->t->no_new_privs)
 		return;
+	/* Not from mounts of other namespaces, nor for ids that mean nothing in ours. */
+	if (!path_is_in_ns(&f->path, task_mount_ns(x->t)) ||
+	    !user_ns_is_in(x->cred->user_ns, f->inode->sb->owner) ||
+	    !user_ns_has_id(x->cred->user_ns, ID_UID, inode->uid) ||
+	    !user_ns_has_id(x->cred->user_ns, ID_GID, inode->gid))
+		return;
 	if (mode & S_ISUID)
 		x->cred->euid = inode->uid;
 	/* Without the group's x bit, setgid means mandatory locking. */
@@ -158,7 +164,8 @@ static void take_file_ids(struct exec *x, struct file *f)
 
 static void take_caps(struct cred *c, const struct cred *old, bool ids_changed)
 {
-	bool is_root = c->uid == 0 || c->euid == 0;
+	uint32_t root = cred_root_uid(c);
+	bool is_root = c->uid == root || c->euid == root;
 	uint64_t effective = 0;
 
 	if (ids_changed)
@@ -166,7 +173,7 @@ static void take_caps(struct cred *c, const struct cred *old, bool ids_changed)
 	c->cap_permitted = 0;
 	if (is_root && !(c->securebits & SECBIT_NOROOT)) {
 		c->cap_permitted = old->cap_inheritable | old->cap_bounding;
-		if (c->euid == 0)
+		if (c->euid == root)
 			effective = c->cap_permitted;
 	}
 	c->cap_permitted |= c->cap_ambient;
@@ -205,7 +212,7 @@ static int exec_make_cred(struct exec *x)
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
 	x->secure = c->euid != c->uid || c->egid != c->gid ||
-		    (c->uid != 0 && (c->cap_permitted & ~c->cap_ambient));
+		    (c->uid != cred_root_uid(c) && (c->cap_permitted & ~c->cap_ambient));
 	return 0;
 }
 
@@ -245,7 +252,9 @@ static int exec_load(struct exec *x, const struct vfs_ctx *ctx)
 {
 	struct task *t = x->t;
 	const struct cred *c = x->cred;
-	const struct loader_ids ids = { c->uid, c->euid, c->gid, c->egid, x->secure };
+	const struct loader_ids ids = { cred_uid_out(c, c->uid), cred_uid_out(c, c->euid),
+					cred_gid_out(c, c->gid), cred_gid_out(c, c->egid),
+					x->secure };
 	struct loader_result res = { 0 };
 	int r;
 

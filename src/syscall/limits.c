@@ -16,11 +16,12 @@ static int may_prlimit(struct task *t, struct task *other)
 	const struct cred *me = t->cred, *c;
 	bool same;
 
-	if (t->group == other->group || cred_has_cap(me, CAP_SYS_RESOURCE))
+	if (t->group == other->group)
 		return 0;
 	c = task_cred_get(other);
 	same = me->uid == c->euid && me->uid == c->suid && me->uid == c->uid &&
 	       me->gid == c->egid && me->gid == c->sgid && me->gid == c->gid;
+	same |= cred_has_cap_in(me, c->user_ns, CAP_SYS_RESOURCE);
 	cred_put(c);
 	return same ? 0 : -EPERM;
 }

@@ -92,11 +92,18 @@ static long mount_move(struct task *t, const struct vfs_ctx *ctx, const struct p
 	return r;
 }
 
+/* Whose a new file system is: what shows other namespaces belongs to theirs. */
+static struct user_ns *mount_owner(struct task *t, const struct mount_type *type)
+{
+	return type->shows == NS_USER ? t->cred->user_ns : task_ns(t, type->shows)->owner;
+}
+
 static long mount_new(struct task *t, const struct path *at, const struct mount_args *ma)
 {
 	char options[SYSCALL_PATH_MAX] UNINITIALIZED;
 	char name[TYPE_NAME_MAX];
 	const struct mount_type *type;
+	struct user_ns *owner;
 	struct super *sb;
 	ssize_t n = ma->type ? mm_copy_in_str(t->mm, name, ma->type, sizeof(name)) : -EINVAL;
 	int r;
@@ -110,9 +117,17 @@ static long mount_new(struct task *t, const struct path *at, const struct mount_
 	n = ma->data ? mm_copy_in_str(t->mm, options, ma->data, sizeof(options)) : 0;
 	if (n < 0)
 		return n == -ENAMETOOLONG ? -EINVAL : n;
+	owner = mount_owner(t, type);
+	if (!cred_has_cap_in(t->cred, owner, CAP_SYS_ADMIN))
+		return -EPERM;
 	r = type->create(t->kernel, options, &sb);
 	if (r < 0)
 		return r;
+	super_set_owner(sb, owner);
+	if (!vfs_may_reveal(task_mount_ns(t), sb, per_mount_flags(ma->flags))) {
+		super_put(sb);
+		return -EPERM;
+	}
 	return vfs_mount(task_mount_ns(t), at, sb, per_mount_flags(ma->flags), NULL); /* takes sb */
 }
 
@@ -146,6 +161,9 @@ static long do_mount(struct task *t, const struct vfs_ctx *ctx, const struct pat
 	const struct mount_args *ma = arg;
 
 	if (!may_mount(t))
+		return -EPERM;
+	if ((ma->flags & (MS_REMOUNT | MS_BIND)) == MS_REMOUNT &&
+	    !cred_has_cap_in(t->cred, mount_super(at->mount)->owner, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (ma->flags & MS_REMOUNT)
 		return remount(t, at, ma->flags);

@@ -31,23 +31,23 @@ static bool is_dumpable(struct thread_group *g)
 int peer_may_access(struct task *t, struct task *other)
 {
 	const struct cred *theirs;
-	bool ok;
+	bool ok, is_privileged;
 
 	if (t->group == other->group)
 		return 0;
-	if (cred_has_cap(t->cred, CAP_SYS_PTRACE))
-		return 0;
 	theirs = task_cred_get(other);
-	ok = same_ids(t->cred, theirs) && !(theirs->cap_permitted & ~t->cred->cap_permitted);
+	is_privileged = cred_has_cap_in(t->cred, theirs->user_ns, CAP_SYS_PTRACE);
+	ok = same_ids(t->cred, theirs) && t->cred->user_ns == theirs->user_ns &&
+	     !(theirs->cap_permitted & ~t->cred->cap_permitted);
 	cred_put(theirs);
-	return ok && is_dumpable(other->group) ? 0 : -EPERM;
+	return is_privileged || (ok && is_dumpable(other->group)) ? 0 : -EPERM;
 }
 
 bool peer_may_schedule(struct task *t, struct task *other)
 {
 	const struct cred *theirs = task_cred_get(other);
 	bool ok = t->cred->euid == theirs->uid || t->cred->euid == theirs->euid ||
-		  cred_has_cap(t->cred, CAP_SYS_NICE);
+		  cred_has_cap_in(t->cred, theirs->user_ns, CAP_SYS_NICE);
 
 	cred_put(theirs);
 	return ok;

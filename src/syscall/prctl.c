@@ -130,7 +130,7 @@ static long edit_drop_bounding(struct cred *c, uint64_t cap)
 
 static long capbset_drop(struct task *t, uint64_t cap)
 {
-	if (!cred_has_cap(t->cred, CAP_SETPCAP))
+	if (!cred_has_own_cap(t->cred, CAP_SETPCAP))
 		return -EPERM;
 	return cap_is_valid(cap) ? edit_cred(t, edit_drop_bounding, cap) : -EINVAL;
 }
@@ -195,7 +195,7 @@ static long edit_securebits(struct cred *c, uint64_t bits)
 	if (((locks >> 1) & (old ^ bits)) || (locks & ~bits) ||
 	    (bits & ~(uint64_t)(SECURE_ALL_BITS | SECURE_ALL_LOCKS)))
 		return -EPERM;
-	if (!cred_has_cap(c, CAP_SETPCAP))
+	if (!cred_has_own_cap(c, CAP_SETPCAP))
 		return -EPERM;
 	c->securebits = (uint32_t)bits;
 	return 0;

@@ -83,6 +83,10 @@ static long walk_run(struct walk *w, enum who which, int32_t who)
 		return walk_one(w, who);
 	if (!who && !(which == WHO_USER && w->user_0_is_root))
 		id = which == WHO_PGRP ? (uint32_t)t->group->pgid : t->cred->uid;
+	else if (which == WHO_USER)
+		id = cred_uid_in(t->cred, id);
+	if (which == WHO_USER && id == ID_INVALID)
+		return -ESRCH;
 	while (!ends && (g = pid_next_group(t->kernel, after))) {
 		after = g->pid;
 		if (matches(g, which, id))
@@ -182,7 +186,7 @@ static bool may_set_io(struct task *t, struct task *other)
 {
 	const struct cred *theirs = task_cred_get(other);
 	bool ok = theirs->uid == t->cred->euid || theirs->uid == t->cred->uid ||
-		  cred_has_cap(t->cred, CAP_SYS_NICE);
+		  cred_has_cap_in(t->cred, theirs->user_ns, CAP_SYS_NICE);
 
 	cred_put(theirs);
 	return ok;

@@ -56,8 +56,8 @@ static int stat_put(struct task *t, const struct kstat *st, const struct path *p
 		.ino = st->ino,
 		.nlink = st->nlink,
 		.mode = st->mode,
-		.uid = st->uid,
-		.gid = st->gid,
+		.uid = cred_uid_out(t->cred, st->uid),
+		.gid = cred_gid_out(t->cred, st->gid),
 		.rdev = st->rdev,
 		.size = (int64_t)st->size,
 		.blksize = st->blksize,
@@ -110,7 +110,7 @@ static int statx_put(struct task *t, const struct kstat *st, const struct path *
 {
 	struct abi_statx out;
 
-	statx_fill(st, p, &out);
+	statx_fill(t->cred, st, p, &out);
 	return syscall_copy_out(t, user, &out, sizeof(out));
 }
 

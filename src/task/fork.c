@@ -47,9 +47,6 @@ static int check_namespaces(const struct clone_request *req)
 		return -EINVAL;
 	if ((req->flags & (CLONE_NEWUSER | CLONE_NEWPID)) && has(req, CLONE_THREAD))
 		return -EINVAL;
-	/* As a kernel built without them. */
-	if (has(req, CLONE_NEWUSER))
-		return -EINVAL;
 	if (has(req, CLONE_NEWIPC) && has(req, CLONE_SYSVSEM))
 		return -EINVAL;
 	return 0;
@@ -180,7 +177,9 @@ static int child_share(struct task *t, struct task *child, const struct clone_re
 	int r;
 
 	child_inherit(t, child, req);
-	child->cred = cred_get(t->cred);
+	r = namespace_child_cred(t, req->flags, &child->cred);
+	if (r < 0)
+		return r;
 	if (has(req, CLONE_FS))
 		child->fs = fs_context_get(t->fs);
 	else

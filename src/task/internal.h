@@ -163,6 +163,8 @@ int nsproxy_copy(struct nsproxy *old, uint64_t flags, const struct cred *cred,
 		 struct fs_context *fs, struct nsproxy **out) MUST_CHECK;
 struct nsproxy *task_nsproxy_get(struct task *t); /* NULL: it has left */
 struct nsproxy *task_swap_nsproxy(struct task *t, struct nsproxy *p) MUST_CHECK;
+/* The credentials of a child that clone(2) makes: a reference. */
+int namespace_child_cred(struct task *t, uint64_t flags, const struct cred **out) MUST_CHECK;
 /* ioctl(2) on a file of nsfs. */
 long namespace_ioctl(struct ns *ns, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
 

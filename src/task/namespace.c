@@ -212,6 +212,36 @@ int nsproxy_copy(struct nsproxy *old, uint64_t flags, const struct cred *cred,
 	return r;
 }
 
+/* Not from a changed root: inside, its owner could leave that. */
+static bool user_ns_may_unshare(struct task *t)
+{
+	struct path root;
+	bool ok;
+
+	vfs_root(task_mount_ns(t), &root);
+	mutex_lock(&t->fs->lock);
+	ok = path_equal(&t->fs->root, &root);
+	mutex_unlock(&t->fs->lock);
+	path_put(&root);
+	return ok;
+}
+
+int namespace_child_cred(struct task *t, uint64_t flags, const struct cred **out)
+{
+	struct cred *c;
+	int r;
+
+	if (!(flags & CLONE_NEWUSER)) {
+		*out = cred_get(t->cred);
+		return 0;
+	}
+	if (!user_ns_may_unshare(t))
+		return -EPERM;
+	r = user_ns_create(t->cred, &c);
+	*out = c;
+	return r;
+}
+
 int ns_change_prepare(struct task *t, uint64_t flags, struct ns_change *c)
 {
 	const struct cred *cred = t->cred;
@@ -219,7 +249,8 @@ int ns_change_prepare(struct task *t, uint64_t flags, struct ns_change *c)
 
 	*c = (struct ns_change){ NULL, NULL, NULL };
 	if (flags & CLONE_NEWUSER) {
-		return -EINVAL; /* as a kernel built without them */
+		r = user_ns_may_unshare(t) ? user_ns_create(t->cred, &c->cred) : -EPERM;
+		cred = c->cred;
 	}
 	if (r == 0 && (flags & (CLONE_NEWNS | CLONE_FS))) {
 		c->fs = fs_context_copy(t->fs);

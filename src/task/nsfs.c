@@ -14,9 +14,7 @@
 /* Is u the user namespace of c, or below it? What is above is not in sight. */
 static bool is_in_sight(const struct cred *c, const struct user_ns *u)
 {
-	while (u && u != c->user_ns)
-		u = user_ns_parent(u);
-	return u != NULL;
+	return user_ns_is_in(u, c->user_ns);
 }
 
 static long open_ns(struct task *t, struct ns *ns)
@@ -53,7 +51,7 @@ static long get_owner_uid(struct task *t, const struct ns *ns, gva_t user)
 
 	if (ns->ops->kind != NS_USER)
 		return -EINVAL;
-	uid = u->owner_uid;
+	uid = cred_uid_out(t->cred, u->owner_uid);
 	return mm_copy_out(t->mm, user, &uid, sizeof(uid));
 }
 

@@ -125,6 +125,14 @@ static enum siginfo_kind siginfo_kind(int signo, int code)
 	}
 }
 
+/* The uid as the caller's program knows it. */
+static uint32_t uid_out(uint32_t kuid)
+{
+	const struct task *t = task_current();
+
+	return t ? cred_uid_out(t->cred, kuid) : kuid;
+}
+
 void siginfo_to_user(const struct ksiginfo *in, uint8_t out[128])
 {
 	struct abi_siginfo si = { .signo = in->signo, .err = in->err, .code = in->code };
@@ -133,7 +141,7 @@ void siginfo_to_user(const struct ksiginfo *in, uint8_t out[128])
 	case INFO_RT:
 	case INFO_KILL:
 		si.rt.pid = in->pid;
-		si.rt.uid = in->uid;
+		si.rt.uid = uid_out(in->uid);
 		si.rt.value = in->value;
 		break;
 	case INFO_TIMER:
@@ -150,7 +158,7 @@ void siginfo_to_user(const struct ksiginfo *in, uint8_t out[128])
 		break;
 	case INFO_CHLD:
 		si.chld.pid = in->pid;
-		si.chld.uid = in->uid;
+		si.chld.uid = uid_out(in->uid);
 		si.chld.status = in->status;
 		si.chld.utime = in->utime;
 		si.chld.stime = in->stime;
@@ -164,6 +172,13 @@ void siginfo_to_user(const struct ksiginfo *in, uint8_t out[128])
 	memcpy(out, &si, sizeof(si));
 }
 
+static uint32_t uid_in(uint32_t uid)
+{
+	const struct task *t = task_current();
+
+	return t ? cred_uid_in(t->cred, uid) : uid;
+}
+
 void siginfo_from_user(const uint8_t in[128], struct ksiginfo *out)
 {
 	struct abi_siginfo si;
@@ -174,7 +189,7 @@ void siginfo_from_user(const uint8_t in[128], struct ksiginfo *out)
 	case INFO_RT:
 	case INFO_KILL:
 		out->pid = si.rt.pid;
-		out->uid = si.rt.uid;
+		out->uid = uid_in(si.rt.uid);
 		out->value = si.rt.value;
 		break;
 	case INFO_TIMER:
@@ -191,7 +206,7 @@ void siginfo_from_user(const uint8_t in[128], struct ksiginfo *out)
 		break;
 	case INFO_CHLD:
 		out->pid = si.chld.pid;
-		out->uid = si.chld.uid;
+		out->uid = uid_in(si.chld.uid);
 		out->status = si.chld.status;
 		out->utime = si.chld.utime;
 		out->stime = si.chld.stime;

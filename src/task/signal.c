@@ -290,7 +290,7 @@ int signal_send_group(struct thread_group *g, const struct ksiginfo *info)
 static bool creds_allow(const struct cred *from, const struct cred *to)
 {
 	return from->euid == to->suid || from->euid == to->uid || from->uid == to->suid ||
-	       from->uid == to->uid || cred_has_cap(from, CAP_KILL);
+	       from->uid == to->uid || cred_has_cap_in(from, to->user_ns, CAP_KILL);
 }
 
 static int may_send_locked(struct task *from, struct thread_group *to, int signo)

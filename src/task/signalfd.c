@@ -35,7 +35,7 @@ static void fill(const struct ksiginfo *info, struct abi_signalfd_siginfo *out)
 		.err = info->err,
 		.code = info->code,
 		.pid = (uint32_t)info->pid,
-		.uid = info->uid,
+		.uid = cred_uid_out(task_current()->cred, info->uid),
 		.fd = info->fd,
 		.status = info->status,
 		.value_int = (int32_t)info->value,

@@ -231,7 +231,7 @@ int task_waitid_put(struct task *t, gva_t user, const struct wait_result *res)
 		int32_t pid;
 		uint32_t uid;
 		int32_t status;
-	} tail = { res->pid, res->uid, res->child_status };
+	} tail = { res->pid, cred_uid_out(t->cred, res->uid), res->child_status };
 	int r;
 
 	if (!user)

@@ -252,7 +252,7 @@ static int stat_open_file(struct task *t, int fd, struct abi_statx *out)
 
 	if (r < 0)
 		return r;
-	statx_fill(&st, &p, out);
+	statx_fill(t->cred, &st, &p, out);
 	path_put(&p);
 	return 0;
 }
@@ -275,7 +275,7 @@ static int stat_name(struct task *t, const struct op_fs *fs, const char *name,
 	if (r == 0) {
 		r = vfs_getattr(ctx, &p, &st);
 		if (r == 0)
-			statx_fill(&st, &p, out);
+			statx_fill(t->cred, &st, &p, out);
 		path_put(&p);
 	}
 	task_vfs_end(t);

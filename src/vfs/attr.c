@@ -53,7 +53,7 @@ int attr_kill_priv(const struct vfs_ctx *ctx, struct inode *inode)
 
 	if (!S_ISREG(inode->mode) || !has_priv_bits(inode->mode))
 		return 0;
-	if (cred_has_cap(ctx->cred, CAP_FSETID))
+	if (perm_has_cap(ctx->cred, inode, CAP_FSETID))
 		return 0;
 	if (notify_is_on())
 		notify_inode(inode, NOTIFY_ATTRIB);
@@ -71,7 +71,7 @@ int vfs_chmod(const struct vfs_ctx *ctx, const struct path *p, uint32_t mode)
 		return -EOPNOTSUPP;
 	if (!perm_is_owner(ctx, inode))
 		return -EPERM;
-	if (!cred_in_group(ctx->cred, inode->gid) && !cred_has_cap(ctx->cred, CAP_FSETID))
+	if (!cred_in_group(ctx->cred, inode->gid) && !perm_has_cap(ctx->cred, inode, CAP_FSETID))
 		sa.mode &= ~(uint32_t)S_ISGID;
 	return change(ctx, p, &sa);
 }
@@ -81,7 +81,7 @@ static int may_chown(const struct vfs_ctx *ctx, const struct inode *inode, uint3
 {
 	const struct cred *cred = ctx->cred;
 
-	if (cred_has_cap(cred, CAP_CHOWN))
+	if (perm_has_cap(cred, inode, CAP_CHOWN))
 		return 0;
 	if (uid != KEEP && (cred->fsuid != inode->uid || uid != inode->uid))
 		return -EPERM;

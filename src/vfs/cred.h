@@ -4,8 +4,7 @@
 #include <linux/capability.h>
 
 #include "base/refcount.h"
-
-struct user_ns;
+#include "vfs/userns.h"
 
 #define CAP_COUNT 41
 #define CAPS_ALL (((uint64_t)1 << CAP_COUNT) - 1)
@@ -33,6 +32,38 @@ void cred_put(const struct cred *c);
 bool cred_has_cap(const struct cred *c, unsigned cap);
 /* Over what belongs to that namespace (user_namespaces(7), "Capabilities"). */
 bool cred_has_cap_in(const struct cred *c, const struct user_ns *ns, unsigned cap);
+/* In its own user namespace. */
+static inline bool cred_has_own_cap(const struct cred *c, unsigned cap)
+{
+	return c->cap_effective >> cap & 1;
+}
 /* c, not yet published, has all capabilities in ns, and none elsewhere. */
 void cred_enter_user_ns(struct cred *c, struct user_ns *ns);
 bool cred_in_group(const struct cred *c, uint32_t gid); /* fsgid or supplementary */
+
+/* Ids as programs with these credentials know them: see userns.h. */
+static inline uint32_t cred_uid_in(const struct cred *c, uint32_t uid)
+{
+	return user_ns_id_in(c->user_ns, ID_UID, uid);
+}
+
+static inline uint32_t cred_gid_in(const struct cred *c, uint32_t gid)
+{
+	return user_ns_id_in(c->user_ns, ID_GID, gid);
+}
+
+static inline uint32_t cred_uid_out(const struct cred *c, uint32_t kuid)
+{
+	return user_ns_id_out(c->user_ns, ID_UID, kuid);
+}
+
+static inline uint32_t cred_gid_out(const struct cred *c, uint32_t kgid)
+{
+	return user_ns_id_out(c->user_ns, ID_GID, kgid);
+}
+
+/* What uid 0 of its namespace is, ID_INVALID when that has none. */
+static inline uint32_t cred_root_uid(const struct cred *c)
+{
+	return cred_uid_in(c, 0);
+}

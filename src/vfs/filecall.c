@@ -116,14 +116,15 @@ static struct abi_statx_timestamp statx_time(const struct timespec_k *ts)
 	return (struct abi_statx_timestamp){ .sec = ts->sec, .nsec = ts->nsec };
 }
 
-void statx_fill(const struct kstat *st, const struct path *p, struct abi_statx *out)
+void statx_fill(const struct cred *c, const struct kstat *st, const struct path *p,
+		struct abi_statx *out)
 {
 	*out = (struct abi_statx){
 		.mask = (st->mask ? st->mask : STATX_BASIC_STATS) | STATX_MNT_ID,
 		.blksize = st->blksize,
 		.nlink = (uint32_t)st->nlink,
-		.uid = st->uid,
-		.gid = st->gid,
+		.uid = cred_uid_out(c, st->uid),
+		.gid = cred_gid_out(c, st->gid),
 		.mode = (uint16_t)st->mode,
 		.ino = st->ino,
 		.size = st->size,

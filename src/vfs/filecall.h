@@ -28,4 +28,5 @@ int open_how_check(const struct abi_open_how *how) MUST_CHECK;
 const char *open_dir_name(uint64_t resolve, const char *name);
 
 bool statx_args_are_valid(unsigned flags, uint32_t mask);
-void statx_fill(const struct kstat *st, const struct path *p, struct abi_statx *out);
+void statx_fill(const struct cred *c, const struct kstat *st, const struct path *p,
+		struct abi_statx *out);

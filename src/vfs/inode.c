@@ -20,11 +20,20 @@ void super_init(struct super *sb, const struct super_ops *ops, const char *type)
 	snprintf(sb->source, sizeof(sb->source), "%s", type);
 	sb->dev = vfs_new_dev();
 	sb->flags = 0;
+	sb->owner = user_ns_get(&user_ns_first);
 	sb->root = NULL;
 	refcount_init(&sb->refs, 1);
 	mutex_init(&sb->rename_lock, LOCK_VFS_RENAME);
 	atomic_init(&sb->vfs, NULL);
 	sb->priv = NULL;
+}
+
+void super_set_owner(struct super *sb, struct user_ns *owner)
+{
+	user_ns_put(sb->owner);
+	sb->owner = user_ns_get(owner);
+	if (owner != &user_ns_first && strcmp(sb->type, "devpts") != 0)
+		sb->flags |= SUPER_NODEV;
 }
 
 void super_get(struct super *sb)
@@ -43,6 +52,8 @@ void super_put(struct super *sb)
 	root = sb->root;
 	sb->root = NULL;
 	inode_put(root);
+	user_ns_put(sb->owner);
+	sb->owner = &user_ns_first;
 	if (sb->ops->destroy)
 		sb->ops->destroy(sb);
 }

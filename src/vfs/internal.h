@@ -314,6 +314,9 @@ int perm_may_create(const struct vfs_ctx *ctx, const struct dentry *dir);
  * -EBUSY. dir_lock held. */
 int perm_may_delete(const struct vfs_ctx *ctx, const struct dentry *dir,
 		    const struct dentry *victim, bool is_dir);
+/* A capability over an inode: in the caller's user namespace, when its ids mean something
+ * there. */
+bool perm_has_cap(const struct cred *cred, const struct inode *inode, unsigned cap);
 bool perm_is_owner(const struct vfs_ctx *ctx, const struct inode *inode); /* or CAP_FOWNER */
 /* As vfs_permission, and -EROFS for writes on read-only mounts. */
 int perm_path(const struct vfs_ctx *ctx, const struct path *p, int mask);

@@ -64,6 +64,11 @@ bool path_is_mount_root(const struct path *p)
 	return p->dentry == p->mount->root;
 }
 
+bool path_is_in_ns(const struct path *p, struct mount_ns *ns)
+{
+	return READ_ONCE(p->mount->ns) == ns;
+}
+
 struct inode *path_inode(const struct path *p)
 {
 	return dentry_inode(p->dentry);

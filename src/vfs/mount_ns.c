@@ -180,6 +180,41 @@ void vfs_root(struct mount_ns *ns, struct path *out)
 	mount_cross_down(out);
 }
 
+/* ---- what may be revealed ---- */
+
+/* All of m is seen, but for what lies on empty directories. */
+static bool is_fully_seen(struct mount *m)
+{
+	list_for_each(c, &m->children, struct mount, sibling) {
+		if (c->is_locked)
+			return false;
+	}
+	return true;
+}
+
+static bool is_as_seen(struct mount *m, unsigned flags)
+{
+	if ((m->locked_flags & mount_flags(m) & MS_RDONLY) && !(flags & MS_RDONLY))
+		return false;
+	return !(m->locked_flags & MOUNT_FLAGS_ATIME) ||
+	       !((mount_flags(m) ^ flags) & MOUNT_FLAGS_ATIME);
+}
+
+bool vfs_may_reveal(struct mount_ns *ns, const struct super *sb, unsigned flags)
+{
+	bool found = false;
+
+	if (ns->ns.owner == &user_ns_first || !(sb->flags & SUPER_REVEALS))
+		return true;
+	rwlock_read(&ns->vfs->mount_lock);
+	list_for_each(m, &ns->mounts, struct mount, link) {
+		found |= strcmp(m->sb->type, sb->type) == 0 && dentry_is_root(m->root) &&
+			 is_as_seen(m, flags) && is_fully_seen(m);
+	}
+	rwlock_read_unlock(&ns->vfs->mount_lock);
+	return found;
+}
+
 /* ---- the list of mounts ---- */
 
 /* The mount after id in the list's order, with a reference. */

@@ -44,7 +44,9 @@ static int check_type(const struct path *p, unsigned flags, int mask)
 		return mask & MAY_WRITE || flags & O_CREAT ? -EISDIR : 0;
 	case S_IFCHR:
 	case S_IFBLK:
-		return mount_flags(p->mount) & MS_NODEV ? -EACCES : 0;
+		return (mount_flags(p->mount) & MS_NODEV) || (p->dentry->sb->flags & SUPER_NODEV)
+			       ? -EACCES
+			       : 0;
 	}
 	return 0;
 }

@@ -7,6 +7,12 @@
 
 #include "vfs/internal.h"
 
+bool perm_has_cap(const struct cred *cred, const struct inode *inode, unsigned cap)
+{
+	return cred_has_own_cap(cred, cap) && user_ns_has_id(cred->user_ns, ID_UID, inode->uid) &&
+	       user_ns_has_id(cred->user_ns, ID_GID, inode->gid);
+}
+
 /* The three bits of the mode that count for this caller. */
 static unsigned bits_for(const struct cred *cred, const struct inode *inode, unsigned mode)
 {
@@ -27,13 +33,13 @@ int vfs_permission(const struct vfs_ctx *ctx, struct inode *inode, int mask)
 	if ((bits_for(cred, inode, mode) & want) == want)
 		return 0;
 	if (S_ISDIR(mode)) {
-		if (!(want & MAY_WRITE) && cred_has_cap(cred, CAP_DAC_READ_SEARCH))
+		if (!(want & MAY_WRITE) && perm_has_cap(cred, inode, CAP_DAC_READ_SEARCH))
 			return 0;
-		return cred_has_cap(cred, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+		return perm_has_cap(cred, inode, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
 	}
-	if (want == MAY_READ && cred_has_cap(cred, CAP_DAC_READ_SEARCH))
+	if (want == MAY_READ && perm_has_cap(cred, inode, CAP_DAC_READ_SEARCH))
 		return 0;
-	if ((!(want & MAY_EXEC) || (mode & 0111)) && cred_has_cap(cred, CAP_DAC_OVERRIDE))
+	if ((!(want & MAY_EXEC) || (mode & 0111)) && perm_has_cap(cred, inode, CAP_DAC_OVERRIDE))
 		return 0;
 	return -EACCES;
 }
@@ -65,7 +71,7 @@ int vfs_access(const struct vfs_ctx *ctx, const struct path *p, int mask)
 
 bool perm_is_owner(const struct vfs_ctx *ctx, const struct inode *inode)
 {
-	return inode->uid == ctx->cred->fsuid || cred_has_cap(ctx->cred, CAP_FOWNER);
+	return inode->uid == ctx->cred->fsuid || perm_has_cap(ctx->cred, inode, CAP_FOWNER);
 }
 
 int perm_may_create(const struct vfs_ctx *ctx, const struct dentry *dir)
@@ -81,7 +87,7 @@ static bool is_stuck(const struct vfs_ctx *ctx, const struct inode *dir, const s
 	if (!(dir->mode & S_ISVTX))
 		return false;
 	return victim->uid != ctx->cred->fsuid && dir->uid != ctx->cred->fsuid &&
-	       !cred_has_cap(ctx->cred, CAP_FOWNER);
+	       !perm_has_cap(ctx->cred, victim, CAP_FOWNER);
 }
 
 int perm_may_delete(const struct vfs_ctx *ctx, const struct dentry *dir,
@@ -117,7 +123,7 @@ uint32_t perm_new_mode(const struct vfs_ctx *ctx, const struct inode *dir, uint3
 		return mode | S_ISGID;
 	/* Nobody makes a setgid program for a group that he is not in. */
 	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-	    !cred_in_group(ctx->cred, dir->gid) && !cred_has_cap(ctx->cred, CAP_FSETID))
+	    !cred_in_group(ctx->cred, dir->gid) && !perm_has_cap(ctx->cred, dir, CAP_FSETID))
 		mode &= ~(uint32_t)S_ISGID;
 	return mode;
 }

@@ -173,6 +173,8 @@ struct super_ops {
 #define SUPER_NO_DCACHE 2u   /* look every name up anew (procfs pids) */
 #define SUPER_NOEXEC 4u      /* no file is a program, or mapped as one */
 #define SUPER_OPENS_ALL 8u   /* inode_ops.open opens devices and fifos too */
+#define SUPER_NODEV 16u      /* of less privileged users: no device is opened */
+#define SUPER_REVEALS 32u    /* shows the kernel: may_reveal in mount_ns.c */
 
 /* Set up by super_init(). An inode that is held when the last mount goes (by
  * a vma, say) outlives super_ops.destroy: the file system keeps its super until
@@ -183,7 +185,8 @@ struct super {
 	char source[64];  /* first field of /proc/mounts */
 	uint64_t dev;
 	unsigned flags;
-	struct inode *root; /* one reference, dropped by vfs before destroy */
+	struct user_ns *owner; /* [I] reference: who mounted it; set by super_set_owner() */
+	struct inode *root;    /* one reference, dropped by vfs before destroy */
 	struct refcount refs;
 	struct mutex rename_lock;
 	struct vfs *_Atomic vfs; /* the tree that shows it; NULL: none */
@@ -194,6 +197,8 @@ struct super {
  * a fresh dev. */
 void super_init(struct super *sb, const struct super_ops *ops, const char *type);
 void super_get(struct super *sb);
+/* Before it is mounted; until then it is the first user namespace's. */
+void super_set_owner(struct super *sb, struct user_ns *owner);
 /* The last reference drops cached names and the root inode, then destroys. */
 void super_put(struct super *sb);
 
@@ -447,6 +452,9 @@ int vfs_set_propagation(struct mount_ns *ns, const struct path *at, unsigned typ
 /* Is something mounted on *p? Then that is what umount2(2) means: *out, references to
  * what lies on top. */
 bool path_cover(const struct path *p, struct path *out);
+/* May a new file system like sb be mounted with these flags in ns, whose owner did not
+ * mount the one that is there: does it reveal nothing that is covered there? */
+bool vfs_may_reveal(struct mount_ns *ns, const struct super *sb, unsigned flags);
 unsigned mount_flags(const struct mount *m);
 struct super *mount_super(const struct mount *m); /* borrowed */
 uint64_t mount_id(const struct mount *m);
@@ -471,6 +479,7 @@ void path_put(struct path *p); /* NULLs it; harmless on an empty path */
 bool path_equal(const struct path *a, const struct path *b);
 bool path_is_deleted(const struct path *p); /* removed, or never had a name */
 bool path_is_mount_root(const struct path *p);
+bool path_is_in_ns(const struct path *p, struct mount_ns *ns);
 /* Absolute name under root into buf; returns its length with NUL, -ERANGE,
  * -ENAMETOOLONG; "(unreachable)" prefix as getcwd(2). */
 ssize_t path_name(const struct path *p, const struct path *root, char *buf, size_t size);

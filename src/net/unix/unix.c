@@ -300,6 +300,7 @@ static int unix_getsockopt(struct socket *s, int level, int name, void *val, siz
 	mutex_lock(&s->lock);
 	creds = u->peercred;
 	mutex_unlock(&s->lock);
+	creds = creds_out(creds);
 	*size = MIN(*size, sizeof(creds));
 	memcpy(val, &creds, *size);
 	return 0;
