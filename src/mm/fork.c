@@ -254,6 +254,7 @@ static void fork_settings(const struct mm *mm, struct mm *child)
 	child->mmap_base = mm->mmap_base;
 	child->limits = mm->limits;
 	child->layout = mm->layout;
+	atomic_store(&child->flags, atomic_load(&mm->flags));
 }
 
 int mm_fork(struct mm *mm, struct mm **out)

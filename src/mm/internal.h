@@ -117,6 +117,7 @@ struct mm {
 	struct mm_layout layout;     /* [m] */
 	struct mm_books books;       /* [m] */
 	enum mlock_mode lock_future; /* [m] */
+	atomic_uint flags;           /* [a] mm_flags() */
 	uint64_t peak_vsize;         /* [m] */
 	_Atomic uint64_t peak_rss;   /* [a] */
 

@@ -183,6 +183,7 @@ int mm_clear(struct mm *mm)
 		drop_everything(mm, &removed);
 		memset(&mm->layout, 0, sizeof(mm->layout));
 		mm->lock_future = MLOCK_MODE_NONE;
+		atomic_store(&mm->flags, 0);
 		mm->peak_vsize = 0;
 		atomic_store(&mm->peak_rss, 0);
 		choose_mmap_base(mm);
@@ -194,6 +195,11 @@ int mm_clear(struct mm *mm)
 }
 
 /* ---- small things ---- */
+
+atomic_uint *mm_flags(struct mm *mm)
+{
+	return &mm->flags;
+}
 
 void mm_user_add(struct mm *mm)
 {

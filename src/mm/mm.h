@@ -120,6 +120,11 @@ struct mm_layout {
 	uint64_t auxv[48]; /* pairs, ends with AT_NULL */
 	unsigned auxv_count;
 };
+/* Bits that the layers above keep with an address space: a fork copies them, and an exec
+ * clears them. */
+#define MM_BARRIER_GLOBAL 1u /* membarrier(2): registered for these commands */
+#define MM_BARRIER_PRIVATE 2u
+atomic_uint *mm_flags(struct mm *mm);
 void mm_get_layout(struct mm *mm, struct mm_layout *out);
 void mm_set_layout(struct mm *mm, const struct mm_layout *in);
 

@@ -70,9 +70,9 @@ SYSCALL(futex)
 	};
 	int r;
 
-	if (realtime && !may_use_realtime(op))
-		return -ENOSYS;
 	r = futex_deadline(t, op, realtime, args->a[3], &req.deadline_ns);
+	if (r == 0 && realtime && !may_use_realtime(op))
+		r = -ENOSYS;
 	return r < 0 ? r : futex_call(t, &req);
 }
 

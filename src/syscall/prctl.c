@@ -298,6 +298,46 @@ static long prctl_cred(struct task *t, const struct sysargs *args)
 	}
 }
 
+/* Only whether it would be allowed is judged as on Linux. */
+static long set_mm(const struct sysargs *args)
+{
+	bool has_size = args->a[1] == PR_SET_MM_AUXV || args->a[1] == PR_SET_MM_MAP ||
+			args->a[1] == PR_SET_MM_MAP_SIZE;
+
+	return args->a[4] || (args->a[3] && !has_size) ? -EINVAL : -EPERM;
+}
+
+/* As a kernel that mitigates nothing (/proc/[pid]/status says so), and has no switch for
+ * one thread. */
+static long get_speculation(uint64_t which)
+{
+	switch (which) {
+	case PR_SPEC_STORE_BYPASS:
+	case PR_SPEC_INDIRECT_BRANCH:
+		return PR_SPEC_ENABLE;
+	case PR_SPEC_L1D_FLUSH:
+		return PR_SPEC_FORCE_DISABLE;
+	default:
+		return -ENODEV;
+	}
+}
+
+static long set_speculation(uint64_t which, uint64_t ctrl)
+{
+	switch (which) {
+	case PR_SPEC_STORE_BYPASS:
+		return -ENXIO;
+	case PR_SPEC_INDIRECT_BRANCH:
+		if (ctrl == PR_SPEC_ENABLE)
+			return 0;
+		return ctrl == PR_SPEC_DISABLE || ctrl == PR_SPEC_FORCE_DISABLE ? -EPERM : -ERANGE;
+	case PR_SPEC_L1D_FLUSH:
+		return -EPERM;
+	default:
+		return -ENODEV;
+	}
+}
+
 /* Options that are what a machine without the feature answers. */
 static long prctl_absent(struct task *t, const struct sysargs *args)
 {
@@ -321,7 +361,14 @@ static long prctl_absent(struct task *t, const struct sysargs *args)
 	case PR_SET_VMA:
 		return set_vma(t, args);
 	case PR_SET_MM:
-		return -EPERM;
+		return set_mm(args);
+	case PR_TASK_PERF_EVENTS_DISABLE:
+	case PR_TASK_PERF_EVENTS_ENABLE:
+		return 0; /* all that there are */
+	case PR_GET_SPECULATION_CTRL:
+		return no_more_args(args, 2) ? get_speculation(args->a[1]) : -EINVAL;
+	case PR_SET_SPECULATION_CTRL:
+		return no_more_args(args, 3) ? set_speculation(args->a[1], args->a[2]) : -EINVAL;
 	case PR_GET_IO_FLUSHER:
 	case PR_SET_IO_FLUSHER:
 		return -EPERM;

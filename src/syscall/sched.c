@@ -17,7 +17,9 @@
 
 #define RT_PRIORITY_MAX 99
 #define RR_INTERVAL_NS 100000000u
-#define FAIR_SLICE_NS 3000000u
+/* A kernel that ticks 250 times a second tells of no shorter slice. */
+#define RR_INTERVAL_FAIR_NS 0u
+#define FAIR_SLICE_NS 700000u
 
 SYSCALL(sched_yield)
 {
@@ -106,12 +108,29 @@ SYSCALL(sched_get_priority_min)
 	return is_realtime(policy) ? 1 : 0;
 }
 
-/* A scheduling to be set; policy -1: keep it. */
+/* For each doubling of the processors up to 8 once more. */
+static uint64_t fair_slice_ns(const struct kernel *k)
+{
+	unsigned n = MIN(k->ncpus, 8u), doublings = 0;
+
+	while (n >>= 1)
+		doublings++;
+	return (uint64_t)FAIR_SLICE_NS * (1 + doublings);
+}
+
+/* A scheduling to be set; policy -1: keep it, and reset_on_fork too. */
 struct sched_request {
 	int policy, priority;
 	bool has_nice;
 	int nice;
+	bool reset_on_fork;
+	bool keep_params; /* of all only reset_on_fork is set */
 };
+
+static bool is_fair(int policy)
+{
+	return policy == ABI_SCHED_NORMAL || policy == ABI_SCHED_BATCH;
+}
 
 bool sched_may_be_nice(struct task *t, int nice)
 {
@@ -137,6 +156,8 @@ static int may_set(struct task *t, struct task *other, const struct sched_reques
 		return -EPERM;
 	if (rq->has_nice && rq->nice < other->nice && !sched_may_be_nice(t, rq->nice))
 		return -EPERM;
+	if (other->reset_on_fork && !rq->reset_on_fork)
+		return -EPERM;
 	return peer_may_schedule(t, other) ? 0 : -EPERM;
 }
 
@@ -144,16 +165,24 @@ static int sched_set(struct task *t, struct task *other, struct sched_request rq
 {
 	int r;
 
-	if (rq.policy < 0)
+	if (rq.policy < 0) {
 		rq.policy = other->policy;
+		rq.reset_on_fork = other->reset_on_fork;
+	}
 	if (!policy_is_known(rq.policy))
 		return -EINVAL;
+	if (rq.keep_params)
+		rq.priority = other->rt_priority;
+	rq.has_nice = rq.has_nice && !rq.keep_params && is_fair(rq.policy);
 	if (rq.priority < 0 || rq.priority > RT_PRIORITY_MAX ||
 	    is_realtime(rq.policy) != (rq.priority != 0))
 		return -EINVAL;
 	r = may_set(t, other, &rq);
 	if (r < 0)
 		return r;
+	__atomic_store_n(&other->reset_on_fork, rq.reset_on_fork, __ATOMIC_RELAXED);
+	if (rq.keep_params)
+		return 0;
 	__atomic_store_n(&other->policy, rq.policy, __ATOMIC_RELAXED);
 	__atomic_store_n(&other->rt_priority, rq.priority, __ATOMIC_RELAXED);
 	if (rq.has_nice)
@@ -176,7 +205,10 @@ static long sched_set_pid(struct task *t, int32_t pid, struct sched_request rq)
 /* pid and a struct sched_param: the start of sched_setparam, setscheduler. */
 static long set_param(struct task *t, int32_t pid, int policy, gva_t user)
 {
-	struct sched_request rq = { .policy = policy };
+	struct sched_request rq = {
+		.policy = policy < 0 ? policy : policy & ~ABI_SCHED_RESET_ON_FORK,
+		.reset_on_fork = policy >= 0 && (policy & ABI_SCHED_RESET_ON_FORK),
+	};
 	struct abi_sched_param sp;
 
 	if (!user || pid < 0)
@@ -198,7 +230,7 @@ SYSCALL(sched_setscheduler)
 
 	if (policy < 0)
 		return -EINVAL;
-	return set_param(t, (int32_t)args->a[0], policy & ~ABI_SCHED_RESET_ON_FORK, args->a[2]);
+	return set_param(t, (int32_t)args->a[0], policy, args->a[2]);
 }
 
 SYSCALL(sched_getparam)
@@ -229,6 +261,8 @@ SYSCALL(sched_getscheduler)
 	if (!other)
 		return -ESRCH;
 	policy = __atomic_load_n(&other->policy, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&other->reset_on_fork, __ATOMIC_RELAXED))
+		policy |= ABI_SCHED_RESET_ON_FORK;
 	task_put(other);
 	return policy;
 }
@@ -247,17 +281,19 @@ SYSCALL(sched_rr_get_interval)
 		return -ESRCH;
 	policy = __atomic_load_n(&other->policy, __ATOMIC_RELAXED);
 	task_put(other);
-	if (policy == ABI_SCHED_FIFO)
-		ts = timespec_of_ns(0);
+	if (policy == ABI_SCHED_RR)
+		ts = timespec_of_ns(RR_INTERVAL_NS);
 	else
-		ts = timespec_of_ns(policy == ABI_SCHED_RR ? RR_INTERVAL_NS : FAIR_SLICE_NS);
+		ts = timespec_of_ns(policy == ABI_SCHED_FIFO ? 0 : RR_INTERVAL_FAIR_NS);
 	return syscall_copy_out(t, args->a[1], &ts, sizeof(ts));
 }
 
 /* ---- sched_setattr, sched_getattr ---- */
 
+#define ATTR_RESET_ON_FORK 0x01u
 #define ATTR_KEEP_POLICY 0x08u
 #define ATTR_KEEP_PARAMS 0x10u
+#define ATTR_UTIL_CLAMP 0x60u
 #define ATTR_FLAGS 0x7fu
 
 /* The structure begins with its own size; 0: the first version's. */
@@ -275,6 +311,8 @@ static int get_attr(struct task *t, gva_t user, struct abi_sched_attr *attr)
 		    : syscall_copy_struct(t, attr, sizeof(*attr), user, size);
 	if (r == -E2BIG && syscall_copy_out(t, user, &ours, sizeof(ours)) < 0)
 		return -EFAULT;
+	if (r == 0 && (attr->flags & ATTR_UTIL_CLAMP) && size < sizeof(*attr))
+		return -EINVAL;
 	return r;
 }
 
@@ -293,9 +331,25 @@ SYSCALL(sched_setattr)
 		return -EINVAL;
 	rq.policy = attr.flags & ATTR_KEEP_POLICY ? -1 : (int)attr.policy;
 	rq.priority = (int)attr.priority;
-	rq.has_nice = !(attr.flags & ATTR_KEEP_PARAMS) && !is_realtime((int)attr.policy);
+	rq.has_nice = true;
 	rq.nice = MAX(ABI_NICE_MIN, MIN(attr.nice, ABI_NICE_MAX));
+	rq.reset_on_fork = attr.flags & ATTR_RESET_ON_FORK;
+	rq.keep_params = attr.flags & ATTR_KEEP_PARAMS;
+	/* As a kernel without utilization clamps. */
+	if ((attr.flags & ATTR_UTIL_CLAMP) && policy_is_known((int)attr.policy))
+		return -EOPNOTSUPP;
 	return sched_set_pid(t, (int32_t)args->a[0], rq);
+}
+
+/* What the caller's structure has more than ours is 0. */
+static int put_attr(struct task *t, gva_t user, const struct abi_sched_attr *attr, uint64_t size)
+{
+	static const uint8_t zeros[PAGE_SIZE];
+	uint64_t ours = MIN(size, (uint64_t)sizeof(*attr));
+
+	if (syscall_copy_out(t, user, attr, ours) < 0)
+		return -EFAULT;
+	return syscall_copy_out(t, user + ours, zeros, size - ours);
 }
 
 SYSCALL(sched_getattr)
@@ -316,10 +370,13 @@ SYSCALL(sched_getattr)
 		.policy = (uint32_t)__atomic_load_n(&other->policy, __ATOMIC_RELAXED),
 		.nice = __atomic_load_n(&other->nice, __ATOMIC_RELAXED),
 		.priority = (uint32_t)__atomic_load_n(&other->rt_priority, __ATOMIC_RELAXED),
-		.util_max = 1024,
 	};
-	if (!is_realtime((int)attr.policy))
-		attr.runtime = FAIR_SLICE_NS;
+	if (__atomic_load_n(&other->reset_on_fork, __ATOMIC_RELAXED))
+		attr.flags = ATTR_RESET_ON_FORK;
+	if (is_realtime((int)attr.policy))
+		attr.nice = 0;
+	else
+		attr.runtime = fair_slice_ns(t->kernel);
 	task_put(other);
-	return syscall_copy_out(t, args->a[1], &attr, attr.size);
+	return put_attr(t, args->a[1], &attr, size);
 }

@@ -151,6 +151,15 @@ SYSCALL(nanosleep)
 	return r < 0 ? r : sleep_until(t, syscall_deadline(t, ns), args->a[1]);
 }
 
+/* A CPU clock's number is the complement of a thread's or process's, shifted, with bits
+ * that say which clock and which of the two. */
+static bool is_own_thread_clock(const struct task *t, int clock)
+{
+	int32_t tid = ~(clock >> 3);
+
+	return clock < 0 && (clock & 4) && (tid == 0 || tid == t->tid);
+}
+
 /* Can clock_nanosleep wait on it? Others are -EINVAL (no such clock) or
  * -EOPNOTSUPP: a thread's own clock stands still while it sleeps. */
 static int check_sleep_clock(struct task *t, int clock)
@@ -173,7 +182,9 @@ static int check_sleep_clock(struct task *t, int clock)
 	case CLOCK_THREAD_CPUTIME_ID:
 		return -EOPNOTSUPP;
 	default:
-		return clock < 0 ? task_clock_ns(t, clock, &ns) : -EINVAL;
+		if (clock >= 0 || is_own_thread_clock(t, clock))
+			return -EINVAL;
+		return task_clock_ns(t, clock, &ns);
 	}
 }
 

@@ -141,6 +141,22 @@ static void group_abandon(struct thread_group *g)
 	group_put(g);
 }
 
+/* With SCHED_RESET_ON_FORK a child has nothing that needs privileges. */
+static void inherit_scheduling(const struct task *t, struct task *child)
+{
+	child->nice = t->nice;
+	child->policy = t->policy;
+	child->rt_priority = t->rt_priority;
+	if (!t->reset_on_fork)
+		return;
+	if (t->policy == ABI_SCHED_FIFO || t->policy == ABI_SCHED_RR) {
+		child->policy = ABI_SCHED_NORMAL;
+		child->rt_priority = 0;
+		child->nice = 0;
+	}
+	child->nice = MAX(child->nice, 0);
+}
+
 static void child_inherit(struct task *t, struct task *child, const struct clone_request *req)
 {
 	for (size_t i = 0; i < sizeof(child->comm); i++)
@@ -165,10 +181,8 @@ static void child_inherit(struct task *t, struct task *child, const struct clone
 		child->clear_child_tid = req->child_tid;
 	child->timer_slack_ns = t->timer_slack_ns;
 	child->cpu_affinity = t->cpu_affinity;
-	child->nice = t->nice;
 	atomic_store(&child->ioprio, atomic_load(&t->ioprio));
-	child->policy = t->policy;
-	child->rt_priority = t->rt_priority;
+	inherit_scheduling(t, child);
 	child->personality = t->personality;
 }
 

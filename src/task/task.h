@@ -216,6 +216,7 @@ struct task {
 	atomic_ulong nvcsw, nivcsw, minflt, majflt;
 	uint64_t cpu_affinity;         /* [o] */
 	int nice, policy, rt_priority; /* [P] */
+	bool reset_on_fork;            /* [P] SCHED_RESET_ON_FORK */
 	atomic_int ioprio;             /* [a] ioprio_set(2) */
 	uint32_t personality;          /* [o] personality(2) */
 	struct uring_task *uring;      /* [o] io_uring's, NULL: never used */

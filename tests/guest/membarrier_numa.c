@@ -9,6 +9,8 @@
 
 #include "check.h"
 
+#define GET_REGISTRATIONS (1 << 9)
+
 static volatile int stop;
 
 static void *spin(void *arg)
@@ -33,9 +35,13 @@ static void barriers(void)
 	CHECK(pthread_create(&th, NULL, spin, NULL) == 0);
 	if (offered & MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
 		CHECK(offered & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+		CHECK_ERR(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), EPERM);
+		CHECK_EQ(syscall(SYS_membarrier, GET_REGISTRATIONS, 0, 0), 0);
 		CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) ==
 		      0);
 		CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
+		CHECK_EQ(syscall(SYS_membarrier, GET_REGISTRATIONS, 0, 0),
+			 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 	}
 	if (offered & MEMBARRIER_CMD_GLOBAL)
 		CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0);

@@ -138,6 +138,18 @@ static void anon_names(void)
 		CHECK_EQ(errno, EINVAL);
 }
 
+/* Options of which most programs do not need more than an answer. */
+static void rarely_asked(void)
+{
+	CHECK_EQ(prctl(PR_TASK_PERF_EVENTS_DISABLE), 0);
+	CHECK_EQ(prctl(PR_TASK_PERF_EVENTS_ENABLE), 0);
+	CHECK_ERR(prctl(PR_GET_SPECULATION_CTRL, 99, 0, 0, 0), ENODEV);
+	CHECK_ERR(prctl(PR_SET_SPECULATION_CTRL, 99, 0, 0, 0), ENODEV);
+	CHECK_ERR(prctl(PR_GET_SPECULATION_CTRL, 0, 1, 0, 0), EINVAL);
+	CHECK_ERR(prctl(PR_SET_MM, PR_SET_MM_ARG_START, 0x10000, 1, 0), EINVAL);
+	CHECK_ERR(prctl(PR_SET_MM, PR_SET_MM_ARG_START, 0x10000, 0, 1), EINVAL);
+}
+
 int main(void)
 {
 	names();
@@ -148,5 +160,6 @@ int main(void)
 	anon_names();
 	capability_sets();
 	no_new_privs();
+	rarely_asked();
 	return 0;
 }
