@@ -171,7 +171,7 @@ static int start_device(struct ram_disk *d, uint64_t sectors)
 /* ---- the driver's side ---- */
 
 /* A successor: on the same disk, or one of another size. */
-static atomic_bool comes_back;
+static atomic_bool comes_back, is_deadly;
 static uint64_t next_sectors;
 
 static int reconnect(void *arg UNUSED)
@@ -179,7 +179,7 @@ static int reconnect(void *arg UNUSED)
 	if (!comes_back)
 		return -ECONNREFUSED;
 	test_device_stop(&disk.device);
-	disk.dies_at = 0;
+	disk.dies_at = is_deadly;
 	return start_device(&disk, next_sectors);
 }
 
@@ -452,6 +452,23 @@ static void nothing_is_lost_when_a_device_dies_and_comes_back(void **state UNUSE
 	close_disk(dev);
 }
 
+/* Whoever serves it dies. */
+static void a_deadly_request_fails_in_the_end(void **state UNUSED)
+{
+	struct blk_device *dev = open_disk();
+	struct block page = get_pages(4096);
+
+	comes_back = true;
+	is_deadly = true;
+	disk.dies_at = 1;
+	assert_int_equal(disk_move(dev, VIRTIO_BLK_T_IN, &page, 1, 0), -EIO);
+	is_deadly = false;
+	while (disk_move(dev, VIRTIO_BLK_T_IN, &page, 1, 0) < 0)
+		;
+	put_pages(page);
+	close_disk(dev);
+}
+
 static void requests_fail_when_no_device_comes_back(void **state UNUSED)
 {
 	struct blk_device *dev = open_disk();
@@ -638,6 +655,7 @@ int main(void)
 		TEST(ranges_are_discarded_and_zeroed),
 		TEST(threads_share_the_queues),
 		TEST(nothing_is_lost_when_a_device_dies_and_comes_back),
+		TEST(a_deadly_request_fails_in_the_end),
 		TEST(requests_fail_when_no_device_comes_back),
 		TEST(another_disk_is_no_successor),
 		TEST(only_ok_is_ok),

@@ -176,8 +176,9 @@ int pagecache_truncate(struct pagecache *pc, uint64_t size);
 /* [w] mode: FALLOC_FL_*, checked by the caller; what the backend cannot do is its
  * error. */
 int pagecache_fallocate(struct pagecache *pc, int mode, uint64_t off, uint64_t size);
-/* [w] fn changes [off, off + size) of the backend's file by other means
- * (copy_file_range, clones) and returns how much; cached pages are dropped and
+/* [w], but where the file ends behind the range and its size stays: then several at a time. fn
+ * changes [off, off + size) of the backend's file by other means (copy_file_range, clones,
+ * O_DIRECT) and returns how much; cached pages are dropped and
  * the size is raised. */
 ssize_t pagecache_replace(struct pagecache *pc, uint64_t off, uint64_t size,
 			  ssize_t (*fn)(void *arg), void *arg);

@@ -35,6 +35,8 @@ struct disk {
 	uint32_t discard_unit;     /* [I] bytes */
 	uint64_t write_zeroes_max; /* [I] bytes; 0: it cannot */
 	unsigned nr_queues;        /* [I] */
+	/* Writes back what is dirty, and has the device make it lasting: sync(2). */
+	int (*sync)(struct disk *d); /* [I] */
 	struct disk_stats stats;
 };
 

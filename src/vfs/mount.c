@@ -26,6 +26,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "vfs/disk.h"
 #include "vfs/internal.h"
 
 static POOL_DEFINE(mount_pool, struct mount);
@@ -407,7 +408,7 @@ int vfs_sync_all(struct vfs *v)
 		int r = 0;
 
 		if (!next)
-			return result;
+			break;
 		last_id = next->id;
 		if (next->sb->ops->sync)
 			r = next->sb->ops->sync(next->sb);
@@ -415,6 +416,13 @@ int vfs_sync_all(struct vfs *v)
 			result = r;
 		mount_put(next);
 	}
+	for (struct disk *d = vfs_disk_next(NULL); d; d = vfs_disk_next(d)) {
+		int r = d->sync(d);
+
+		if (r < 0 && result == 0)
+			result = r;
+	}
+	return result;
 }
 
 int vfs_statfs(const struct path *p, struct kstatfs *out)

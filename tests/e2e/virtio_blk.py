@@ -117,6 +117,18 @@ os.fsync(f)
         checks.check(run.returncode == 0 and f.read(6) == b"stored", "mmap of a disk", said(run))
 
 
+def sync_reaches_the_device(disk, image):
+    """sync(2), while the sandbox goes on: it waits for the byte that we look for."""
+    mark = os.urandom(16).hex()
+    with subprocess.Popen([NACRE, "do", "--virtio-blk", disk.socket, "--", "sh", "-c",
+                           "printf %s >/dev/vda; sync; echo done; read end" % mark],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+        p.stdout.readline()
+        with open(image, "rb") as f:
+            checks.check(f.read(32) == mark.encode(), "sync(2) writes back and flushes")
+        p.communicate("end\n")
+
+
 def ranges_are_discarded(disk, image):
     run = guest("head -c 8M /dev/urandom >/dev/vda; sync; head -c 8M /dev/vda >/dev/null;"
                 "blkdiscard -f -o 1M -l 1M /dev/vda; blkdiscard -fz -o 3M -l 1M /dev/vda;"
@@ -164,6 +176,7 @@ def all_on_one_disk(folder):
     file_systems_are_sound(disk, image)
     fio_finds_its_blocks(disk)
     memory_maps_are_the_disk(disk, image)
+    sync_reaches_the_device(disk, image)
     ranges_are_discarded(disk, image)
     a_killed_daemon_comes_back(disk, image)
     disk.stop()

@@ -26,7 +26,7 @@
  *
  * The end of a session. A device that is gone (its socket was closed) is waited for: its
  * requests are kept, and given to its successor from the start, which is right because all
- * of them can be repeated. After 10 s they fail with EIO, as all do that come
+ * of them can be repeated; unless five devices went away with it. After 10 s they fail with EIO, as all do that come
  * then; but the successor is still looked for. A device that lies or is silent is not spoken
  * to again: every request fails with EIO. Then it may still write to what it was given, so
  * the pages of its requests are never used for anything else.

@@ -261,14 +261,16 @@ static int serve(struct blk_device *dev)
 			return 0;
 		if (reaped < 0)
 			return reaped;
-		if (now_ns() >= tick) {
-			r = r == -EAGAIN ? look_for_late_ones(dev) : r;
-			tick = now_ns() + blk_patience.tick;
-		}
 		if (r == 0 && events.config_changed)
 			r = reread_size(dev);
 		if (r < 0 && r != -EAGAIN)
 			return r;
+		if (now_ns() < tick)
+			continue;
+		r = look_for_late_ones(dev);
+		if (r < 0)
+			return r;
+		tick = now_ns() + blk_patience.tick;
 	}
 }
 
@@ -306,6 +308,12 @@ static void device_main(void *arg)
 
 /* ---- life ---- */
 
+static int sync_disk(struct disk *d)
+{
+	return pagecache_fsync(container_of(d, struct blk_device, disk)->cache, 0, UINT64_MAX,
+			       false);
+}
+
 static void describe(struct blk_device *dev)
 {
 	const struct blk_limits *l = &dev->limits;
@@ -326,6 +334,7 @@ static void describe(struct blk_device *dev)
 	dev->disk.discard_unit = l->discard_unit * (uint32_t)SECTOR;
 	dev->disk.write_zeroes_max = l->write_zeroes_max * SECTOR;
 	dev->disk.nr_queues = dev->nr_queues;
+	dev->disk.sync = sync_disk;
 }
 
 /* What is wrong was said. */

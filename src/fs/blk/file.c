@@ -2,7 +2,7 @@
  * The open block device file: blkdev_fops of Linux. Buffered reads and writes go through the
  * page cache of the disk, which all who have it open share; O_DIRECT past it.
  *
- * A disk has a fixed size: reads end there, writes past it are ENOSPC.
+ * A disk has a fixed size: reads end there, writes past it are ENOSPC; O_APPEND means nothing.
  */
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -54,13 +54,13 @@ static ssize_t blk_read(struct file *f, struct uio *u, fileoff_t *pos, struct io
 	ssize_t n;
 
 	disk_catch_up(bf->dev);
-	if (is_direct(f) && !direct_is_aligned(bf->dev, u, *pos))
-		return -EINVAL;
 	if (*pos >= size)
 		return 0;
 	beyond = cut(u, size - *pos);
 	if (!is_direct(f))
 		n = pagecache_read(bf->dev->cache, u, *pos, &bf->ra, flags);
+	else if (!direct_is_aligned(bf->dev, u, *pos))
+		n = -EINVAL;
 	else
 		n = flags ? -EAGAIN : direct_read(bf->dev, u, *pos);
 	u->remaining += beyond;
@@ -92,17 +92,15 @@ static ssize_t blk_write(struct file *f, struct uio *u, fileoff_t *pos, struct i
 	disk_catch_up(dev);
 	if (dev->disk.is_readonly)
 		return -EPERM;
-	if (io->flags & RWF_APPEND)
-		*pos = size;
 	if (!u->remaining)
 		return 0;
 	if (*pos >= size)
 		return -ENOSPC;
-	if (is_direct(f) && !direct_is_aligned(dev, u, *pos))
-		return -EINVAL;
 	beyond = cut(u, size - *pos);
 	if (!is_direct(f))
 		n = write_buffered(dev, u, *pos, flags);
+	else if (!direct_is_aligned(dev, u, *pos))
+		n = -EINVAL;
 	else
 		n = flags ? -EAGAIN : direct_write(dev, u, *pos);
 	u->remaining += beyond;

@@ -16,6 +16,7 @@
 #define QUEUES_MAX 4u
 #define QUEUE_SIZE 256u /* descriptors */
 #define SEGMENTS_MAX 62u
+#define DEATHS_MAX 5u /* a request that so many devices died of fails */
 #define REQUEST_BYTES_MAX ((uint64_t)1 << 20)
 
 /* How long is waited for a device, in ns: for the answer to a request, to a message of
@@ -46,6 +47,7 @@ struct blk_request {
 	uint64_t bytes;
 	struct virtio_blk_discard_write_zeroes range;
 	uint64_t issued_ns; /* [q] */
+	unsigned deaths;    /* [q] of devices that had it */
 	unsigned slot;      /* [q] of its queue, while it is issued */
 	int result;         /* when it is done: 0 or a negative errno */
 };
@@ -79,6 +81,7 @@ struct blk_queue {
 	uint64_t slots_at;         /* [I] as the device knows it */
 	enum queue_state state;    /* [q] */
 	bool wants_kick;           /* [q] to be done once the lock is dropped */
+	uint64_t kicks;            /* [q] ever */
 	struct list waiting;       /* [q] not yet given to the device, in order */
 	struct list issued;        /* [q] given, in order */
 	uint8_t free_slots[SLOTS]; /* [q] */

@@ -32,6 +32,7 @@ static void unlock_and_kick(struct blk_queue *q)
 	bool kick = q->wants_kick;
 
 	q->wants_kick = false;
+	q->kicks += kick;
 	mutex_unlock(&q->lock);
 	if (kick)
 		vhost_kick(q->dev->vhost, q->index);
@@ -241,14 +242,20 @@ int queue_reap(struct blk_queue *q)
 
 void queue_away(struct blk_queue *q)
 {
+	struct list failed = LIST_INIT(failed), again = LIST_INIT(again);
+
 	mutex_lock(&q->lock);
 	if (q->state == QUEUE_UP)
 		q->state = QUEUE_AWAY;
-	list_for_each(r, &q->issued, struct blk_request, link)
+	list_for_each_safe(r, next, &q->issued, struct blk_request, link) {
 		free_slot_locked(q, r);
-	list_splice_back(&q->issued, &q->waiting);
-	list_splice_back(&q->waiting, &q->issued);
+		list_del(&r->link);
+		list_push_back(++r->deaths < DEATHS_MAX ? &again : &failed, &r->link);
+	}
+	list_splice_back(&again, &q->waiting);
+	list_splice_back(&q->waiting, &again);
 	mutex_unlock(&q->lock);
+	finish_all(q, &failed, -EIO);
 }
 
 int queue_reset(struct blk_queue *q)
