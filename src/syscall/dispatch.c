@@ -25,31 +25,6 @@ static inline long syscall_call(const struct syscall_entry *e, struct task *t,
 	return likely(e->fn != NULL) ? e->fn(t, args) : syscall_refuse(e);
 }
 
-/* A call that the task's own filters look at first. */
-static long syscall_call_filtered(const struct syscall_entry *e, struct task *t, int64_t nr,
-				  const struct sysargs *args)
-{
-	long ret;
-
-	if ((atomic_load(&t->call_work) & CALL_WORK_SECCOMP) &&
-	    !seccomp_admits(t, (int)nr, args->a, &ret))
-		return ret;
-	return syscall_call(e, t, args);
-}
-
-static COLD __attribute__((noinline)) long syscall_call_traced(const struct syscall_entry *e,
-							       struct task *t, int64_t nr,
-							       const struct sysargs *args)
-{
-	struct strace_line line;
-	long ret;
-
-	strace_enter(&line, t, nr, args);
-	ret = syscall_call_filtered(e, t, nr, args);
-	strace_leave(&line, t, nr, args, ret);
-	return ret;
-}
-
 static const struct syscall_entry *syscall_find(int64_t nr)
 {
 	static const struct syscall_entry none = { .refusal = ENOSYS };
@@ -62,17 +37,55 @@ static const struct syscall_entry *syscall_find(int64_t nr)
 	return &syscall_table[nr];
 }
 
-void syscall_dispatch(struct task *t, int64_t nr)
+static struct sysargs args_of(const struct task *t)
 {
 	const struct guest_regs *r = &t->regs;
-	const struct sysargs args = { { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
+
+	return (struct sysargs){ { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
+}
+
+/* A call that the task's own filters look at first; their tracer may make another of it. */
+static COLD __attribute__((noinline)) long syscall_call_filtered(const struct syscall_entry *e,
+								 struct task *t, int64_t nr)
+{
+	struct sysargs args;
+	long ret;
+
+	if (!seccomp_admits(t, &ret))
+		return ret;
+	args = args_of(t);
+	return syscall_call(t->sysno == nr ? e : syscall_find(t->sysno), t, &args);
+}
+
+static inline bool is_filtered(struct task *t)
+{
+	return unlikely(atomic_load_explicit(&t->call_work, memory_order_relaxed) &
+			CALL_WORK_SECCOMP);
+}
+
+static COLD __attribute__((noinline)) long syscall_call_traced(const struct syscall_entry *e,
+							       struct task *t, int64_t nr,
+							       const struct sysargs *args)
+{
+	struct strace_line line;
+	long ret;
+
+	strace_enter(&line, t, nr, args);
+	ret = is_filtered(t) ? syscall_call_filtered(e, t, nr) : syscall_call(e, t, args);
+	strace_leave(&line, t, nr, args, ret);
+	return ret;
+}
+
+void syscall_dispatch(struct task *t, int64_t nr)
+{
+	const struct sysargs args = args_of(t);
 	const struct syscall_entry *e = syscall_find(nr);
 	long ret;
 
 	if (unlikely(strace_enabled))
 		ret = syscall_call_traced(e, t, nr, &args);
-	else if (unlikely(atomic_load_explicit(&t->call_work, memory_order_relaxed)))
-		ret = syscall_call_filtered(e, t, nr, &args);
+	else if (is_filtered(t))
+		ret = syscall_call_filtered(e, t, nr);
 	else
 		ret = syscall_call(e, t, &args);
 	lock_assert_none_held("the end of a system call");

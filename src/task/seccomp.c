@@ -13,11 +13,13 @@
  */
 #include "task/seccomp.h"
 
+#include "abi/ptrace.h"
 #include "abi/syscall_nr.h"
 #include "base/bpf.h"
 #include "base/kmem.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "task/ptrace.h"
 #include "task/seccomp_filter.h"
 
 #ifndef CAP_SYS_ADMIN
@@ -388,6 +390,8 @@ void seccomp_leave(struct task *t)
 
 /* ---- calls ---- */
 
+static bool run_filters(struct task *t, bool is_traced, long *ret);
+
 static void log_action(const struct task *t, int nr, const char *action)
 {
 	log_info("seccomp: %s of call %d, thread %d (%.15s), ip 0x%llx", action, nr, t->tid,
@@ -452,13 +456,47 @@ static uint32_t chain_run(struct seccomp_filter *chain, const struct seccomp_dat
 	return strictest;
 }
 
+static bool is_restart_code(long ret)
+{
+	switch (-ret) {
+	case ERESTARTSYS:
+	case ERESTARTNOINTR:
+	case ERESTARTNOHAND:
+	case ERESTART_RESTARTBLOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The call is not made. What the filter says is no restart code, whatever it looks like. */
-static bool refuse(struct task *t, const struct seccomp_filter *f, const char *action)
+static bool refuse(struct task *t, const struct seccomp_filter *f, const char *action, long ret)
 {
 	if (f->is_logged)
 		log_action(t, (int)t->orig_rax, action);
-	t->sysno = -1;
+	if (is_restart_code(ret))
+		t->sysno = -1;
 	return false;
+}
+
+/* What a filter leaves to a tracer, which may have made another call of it: then the
+ * filters are asked again, but the tracer is not. */
+static bool trace(struct task *t, struct seccomp_filter *f, uint32_t data, long *ret)
+{
+	bool killed;
+
+	*ret = -ENOSYS;
+	if (!ptrace_event_enabled(t, ABI_PTRACE_EVENT_SECCOMP))
+		return refuse(t, f, "trace", *ret);
+	t->regs.rax = (uint64_t)*ret;
+	ptrace_event(t, ABI_PTRACE_EVENT_SECCOMP, data);
+	*ret = (long)t->regs.rax;
+	group_sighand_lock(t->group);
+	killed = t->group->exiting;
+	group_sighand_unlock(t->group);
+	if (killed || t->sysno < 0)
+		return refuse(t, f, "trace", *ret);
+	return run_filters(t, true, ret);
 }
 
 static bool act(struct task *t, struct seccomp_filter *f, uint32_t answer,
@@ -476,20 +514,20 @@ static bool act(struct task *t, struct seccomp_filter *f, uint32_t answer,
 		return true;
 	case SECCOMP_RET_ERRNO:
 		*ret = -(long)MIN(data, ERRNO_MAX);
-		return refuse(t, f, "errno");
+		return refuse(t, f, "errno", *ret);
 	case SECCOMP_RET_TRACE:
-		*ret = -ENOSYS; /* nobody traces */
-		return refuse(t, f, "trace");
+		return trace(t, f, data, ret);
 	case SECCOMP_RET_TRAP:
+		t->regs.rax = (uint64_t)sd->nr;
 		info = sigsys_info(t, sd->nr, data);
 		signal_force(t, &info);
-		return refuse(t, f, "trap");
+		return refuse(t, f, "trap", *ret);
 	case SECCOMP_RET_USER_NOTIF:
 		switch (seccomp_ask(t, f, sd, ret)) {
 		case SECCOMP_GO_ON:
 			return true;
 		case SECCOMP_ANSWERED:
-			return refuse(t, f, "user_notif");
+			return refuse(t, f, "user_notif", *ret);
 		case SECCOMP_INTERRUPTED:
 			return false;
 		}
@@ -503,23 +541,31 @@ static bool act(struct task *t, struct seccomp_filter *f, uint32_t answer,
 	}
 }
 
-bool seccomp_admits(struct task *t, int nr, const uint64_t args[6], long *ret)
+/* is_traced: the tracer has seen the call. */
+static bool run_filters(struct task *t, bool is_traced, long *ret)
 {
 	struct seccomp_filter *chain = atomic_load(&t->seccomp.filter), *whose;
-	struct seccomp_data sd = {
-		.nr = nr,
+	const struct guest_regs *r = &t->regs;
+	const struct seccomp_data sd = {
+		.nr = (int)t->sysno,
 		.arch = AUDIT_ARCH_X86_64,
-		.instruction_pointer = t->regs.rip,
+		.instruction_pointer = r->rip,
+		.args = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 },
 	};
 	uint32_t answer;
 
-	*ret = nr;
-	if (atomic_load(&t->seccomp.mode) == SECCOMP_MODE_STRICT)
-		return strict_admits(t, nr);
-	if ((unsigned)nr < SECCOMP_CACHED && bitmap_test(chain->allowed, (unsigned)nr))
+	if ((unsigned)sd.nr < SECCOMP_CACHED && bitmap_test(chain->allowed, (unsigned)sd.nr))
 		return true;
-	for (int i = 0; i < 6; i++)
-		sd.args[i] = args[i];
 	answer = chain_run(chain, &sd, &whose);
+	if (is_traced && (answer & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE)
+		return true;
 	return act(t, whose, answer, &sd, ret);
+}
+
+bool seccomp_admits(struct task *t, long *ret)
+{
+	*ret = (long)t->sysno;
+	if (atomic_load(&t->seccomp.mode) == SECCOMP_MODE_STRICT)
+		return strict_admits(t, (int)t->sysno);
+	return run_filters(t, false, ret);
 }

@@ -21,9 +21,10 @@
 struct task;
 struct seccomp_filter;
 
-/* A call is about to be made. False: it is not carried out; rax becomes *ret, or the
- * task leaves. => may sleep, for a listener's answer */
-bool seccomp_admits(struct task *t, int nr, const uint64_t args[6], long *ret) MUST_CHECK;
+/* The call in t->sysno and t->regs is about to be made. False: it is not carried out; rax
+ * becomes *ret, or the task leaves. A tracer may change it (SECCOMP_RET_TRACE). => may
+ * sleep, for a listener's or a tracer's answer */
+bool seccomp_admits(struct task *t, long *ret) MUST_CHECK;
 
 /* seccomp(2), SECCOMP_SET_MODE_STRICT: -EINVAL. */
 long seccomp_set_strict(struct task *t) MUST_CHECK;
