@@ -12,6 +12,7 @@ struct platform_impl {
 	void (*get_stats)(const struct platform *p, struct platform_stats *out);
 	void (*guest_range)(const struct platform *p, gva_t *lo, gva_t *hi);
 	uint64_t (*vdso_symbol)(const struct platform *p, const char *name);
+	uint64_t (*call_gate)(const struct platform *p);
 	size_t (*xstate_size)(const struct platform *p);
 
 	int (*as_create)(struct platform *p, struct platform_as **out);

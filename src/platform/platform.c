@@ -48,6 +48,11 @@ uint64_t platform_vdso_symbol(const struct platform *p, const char *name)
 	return p->impl->vdso_symbol(p, name);
 }
 
+uint64_t platform_call_gate(const struct platform *p)
+{
+	return p->impl->call_gate ? p->impl->call_gate(p) : 0;
+}
+
 size_t platform_xstate_size(const struct platform *p)
 {
 	return p->impl->xstate_size(p);

@@ -58,6 +58,7 @@ enum platform_event_kind {
 struct platform_event {
 	enum platform_event_kind kind;
 	int64_t sysno;
+	bool by_gate;        /* SYSCALL: it came through platform_call_gate() */
 	int signo;           /* SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP */
 	int code;            /* si_code as the host reported it */
 	uint64_t addr;       /* si_addr */
@@ -98,6 +99,7 @@ struct platform_options {
 
 struct platform_stats { /* all since start; read without locks */
 	uint64_t syscalls, faults, interrupts, spurious;
+	uint64_t gate_calls;        /* of the system calls: those through the gate */
 	uint64_t spins_won, sleeps; /* hand-overs caught spinning / asleep */
 	uint64_t mapper_batches, mapper_ops;
 	uint64_t unplaced; /* threads that the host did not let us bind */
@@ -121,6 +123,12 @@ void platform_guest_range(const struct platform *p, gva_t *lo, gva_t *hi);
  * ("__vdso_clock_gettime", "__vdso_getcpu", ...) as callable by guest code, or
  * 0 when the platform cannot offer one. */
 uint64_t platform_vdso_symbol(const struct platform *p, const char *name);
+
+/* Where guest code may jump in place of a system call instruction, at less than a fifth of
+ * the cost; 0: nowhere. eax holds the number and rcx the address behind the instruction,
+ * which must be there, two bytes before: the gate goes back to it where it cannot serve
+ * the thread. rcx, r11 and the arithmetic flags are lost. */
+uint64_t platform_call_gate(const struct platform *p);
 
 /* An empty address space. -EAGAIN (host process limit), -ENOMEM. */
 int platform_as_create(struct platform *p, struct platform_as **out) MUST_CHECK;

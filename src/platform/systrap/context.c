@@ -128,6 +128,7 @@ int context_create(struct platform_as *as, struct platform_ctx **out)
 	if (r < 0)
 		return r;
 	c->long_runs = 0;
+	c->by_gate = c->flags_kept = false;
 	handover_begin(space_systrap(s), c);
 	atomic_store(&c->cpu_tsc, 0);
 	atomic_store(&c->run_start, 0);
@@ -145,6 +146,7 @@ void context_destroy(struct platform_ctx *ctx)
 	struct space *s = space_of(ctx->as);
 	struct systrap *st = space_systrap(s);
 
+	gate_leave(c);
 	handover_rest(ctx);
 	memset(c->area, 0, MIN(st->shape.frame, (uint32_t)CTX_HEADER));
 	mutex_lock(&s->lock);
@@ -171,6 +173,8 @@ static void count_event(struct systrap *st, const struct platform_event *ev)
 	case PLATFORM_EV_SYSCALL:
 	case PLATFORM_EV_SYSCALL32:
 		STAT_INC(st, syscalls);
+		if (ev->by_gate)
+			STAT_INC(st, gate_calls);
 		break;
 	case PLATFORM_EV_FAULT:
 		STAT_INC(st, faults);
@@ -179,6 +183,22 @@ static void count_event(struct systrap *st, const struct platform_event *ev)
 		STAT_INC(st, interrupts);
 		break;
 	}
+}
+
+static void store_regs(struct context *c, struct guest_regs *regs)
+{
+	bool flags_kept = c->flags_kept;
+
+	c->flags_kept = false;
+	c->by_gate = gate_may_return(c, regs);
+	if (c->by_gate) {
+		gate_store(c, regs);
+		return;
+	}
+	gate_leave(c);
+	if (flags_kept && regs->rflags == CALL_RFLAGS) /* nobody changed them */
+		regs->rflags = frame_rflags(c);
+	frame_store(c, regs);
 }
 
 void context_switch(struct platform_ctx *ctx, struct guest_regs *regs, struct platform_event *ev)
@@ -190,19 +210,23 @@ void context_switch(struct platform_ctx *ctx, struct guest_regs *regs, struct pl
 	*ev = (struct platform_event){ .kind = PLATFORM_EV_DEAD };
 	if (mapper_settle(s) < 0 || atomic_load(&s->dead))
 		return;
-	frame_store(c, regs);
+	store_regs(c, regs);
 	atomic_store(&c->in_guest, true);
 	if (atomic_exchange(&c->interrupt, false)) {
 		atomic_store(&c->in_guest, false);
 		ev->kind = PLATFORM_EV_INTERRUPTED;
 		return;
 	}
+	c->in_call = false;
 	handover(st, s, c);
 	atomic_store(&c->in_guest, false);
 	atomic_store(&c->interrupt, false);
 	if (atomic_load(&s->dead))
 		return;
-	frame_load(c, regs, ev);
+	if (atomic_load(&c->hdr->state) == CTX_CALLED)
+		gate_load(c, regs, ev);
+	else
+		frame_load(c, regs, ev);
 	count_event(st, ev);
 }
 

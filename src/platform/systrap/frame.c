@@ -81,7 +81,7 @@ static uint8_t *fpstate_of(struct context *c)
 	return c->area + st->shape.fpstate;
 }
 
-static uint64_t area_addr(const struct context *c)
+uint64_t area_addr(const struct context *c)
 {
 	const struct systrap *st = space_systrap(space_of(c->base.as));
 
@@ -155,7 +155,13 @@ void frame_store(struct context *c, const struct guest_regs *regs)
 	f->uc_stack.size = CTX_HEADER;
 	f->uc_sigmask = 0;
 	c->hdr->fs_base = sane_base(regs->fs_base);
-	c->hdr->gs_base = sane_base(regs->gs_base);
+	/* A guest that does not use it lends it to the gate. */
+	c->hdr->gs_base = regs->gs_base ? sane_base(regs->gs_base) : area;
+}
+
+uint64_t frame_rflags(struct context *c)
+{
+	return READ_ONCE(frame_of(c)->mc.rflags);
 }
 
 static void load_regs(struct context *c, struct guest_regs *regs)
@@ -184,6 +190,8 @@ static void load_regs(struct context *c, struct guest_regs *regs)
 	regs->ss = m->ss;
 	regs->fs_base = READ_ONCE(c->hdr->fs_base);
 	regs->gs_base = READ_ONCE(c->hdr->gs_base);
+	if (regs->gs_base == area_addr(c))
+		regs->gs_base = 0;
 }
 
 void frame_load(struct context *c, struct guest_regs *regs, struct platform_event *ev)
@@ -191,8 +199,11 @@ void frame_load(struct context *c, struct guest_regs *regs, struct platform_even
 	const volatile struct host_frame *f = frame_of(c);
 	int signo = (int)READ_ONCE(c->hdr->signo);
 
-	load_regs(c, regs);
 	*ev = (struct platform_event){ .kind = PLATFORM_EV_INTERRUPTED };
+	if (signo == STUB_INTERRUPT && gate_is_returning(c, f->mc.rip))
+		return; /* *regs is still what it was entered with */
+	load_regs(c, regs);
+	gate_unwind(c, regs);
 	switch (signo) {
 	case SIGSYS:
 		ev->sysno = (int32_t)f->info.syscall;
@@ -225,6 +236,7 @@ void frame_xstate_get(struct platform_ctx *ctx, void *buf)
 {
 	struct context *c = context_of(ctx);
 
+	gate_leave(c);
 	memcpy(buf, fpstate_of(c), space_systrap(space_of(ctx->as))->shape.xstate_size);
 }
 
@@ -253,6 +265,7 @@ int frame_xstate_set(struct platform_ctx *ctx, const void *buf, size_t size)
 
 	if (size < 512 || (size > 512 && size < XSTATE_HEADER_END))
 		return -EINVAL;
+	gate_leave(c);
 	size = MIN(size, (size_t)shape->xstate_size);
 	memset(fp, 0, shape->xstate_size);
 	memcpy(fp, buf, size);
@@ -273,6 +286,7 @@ void frame_xstate_reset(struct platform_ctx *ctx)
 	uint16_t fcw = FCW_DEFAULT;
 	uint32_t mxcsr = MXCSR_DEFAULT;
 
+	gate_leave(c);
 	memset(fp, 0, shape->xstate_size);
 	memcpy(fp, &fcw, 2);
 	memcpy(fp + MXCSR_OFFSET, &mxcsr, 4);

@@ -128,7 +128,7 @@ static void choose_place(struct context *c, bool spin)
 	c->is_apart = spin && c->alone_runs++ >= ALONE_RUNS;
 }
 
-static void release(struct systrap *st, struct context *c)
+static void release(struct systrap *st, struct space *s, struct context *c)
 {
 	struct ctx_header *h = c->hdr;
 	bool spin;
@@ -142,6 +142,10 @@ static void release(struct systrap *st, struct context *c)
 	atomic_store(&h->state, CTX_RUN); /* (A) */
 	if (atomic_load(&h->stub_sleeps)) /* (B) */
 		stub_futex_wake(&h->state);
+	/* The stub may have ignored an interrupt that came before (A): in a call of the
+	 * gate it takes every one for a late one. */
+	if (c->by_gate && atomic_load(&c->interrupt) && c->tid > 0)
+		(void)host_tgkill(s->pid, c->tid, STUB_INTERRUPT);
 }
 
 /* Returns true when the trap was seen while spinning. */
@@ -197,7 +201,7 @@ void handover(struct systrap *st, struct space *s, struct context *c)
 {
 	uint64_t start = rdtsc(), ran;
 
-	release(st, c);
+	release(st, s, c);
 	atomic_store_explicit(&c->run_start, start, memory_order_relaxed);
 	if (spin_for_trap(st, s, c)) {
 		STAT_INC(st, spins_won);
@@ -214,4 +218,26 @@ void handover(struct systrap *st, struct space *s, struct context *c)
 		c->long_runs = 0;
 	else if (c->long_runs < LONG_RUNS_MAX)
 		c->long_runs++;
+}
+
+/* A trap of its own making: as long as it takes, there is nothing else to do. */
+void handover_full(struct systrap *st, struct space *s, struct context *c)
+{
+	struct ctx_header *h = c->hdr;
+	uint64_t start = rdtsc(), give_up = host_clock_ns(CLOCK_MONOTONIC) + DEAF_AFTER_NS;
+
+	atomic_store(&h->state, CTX_FULL);
+	if (atomic_load(&h->stub_sleeps))
+		stub_futex_wake(&h->state);
+	while (c->is_apart && atomic_load(&h->state) == CTX_FULL && rdtsc() - start < st->spin_tsc)
+		__builtin_ia32_pause();
+	atomic_store(&h->kernel_sleeps, 1);
+	while (atomic_load(&h->state) == CTX_FULL && !atomic_load(&s->dead)) {
+		if (host_clock_ns(CLOCK_MONOTONIC) > give_up) {
+			log_warn("stub %d does not answer: killed", s->pid);
+			space_kill(&s->base);
+		}
+		stub_futex_wait(&h->state, CTX_FULL, SETTLED_NS);
+	}
+	atomic_store_explicit(&h->kernel_sleeps, 0, memory_order_relaxed);
 }

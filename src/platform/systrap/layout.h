@@ -36,10 +36,33 @@
 #define HDR_FS_BASE 16
 #define HDR_GS_BASE 24
 #define HDR_SIGNO 32
+#define HDR_CALL 64 /* struct call_regs */
 
 #define CTX_RUN 0     /* the guest has it */
-#define CTX_TRAPPED 1 /* the kernel has it */
+#define CTX_TRAPPED 1 /* the kernel has it: the registers are in the signal frame */
 #define CTX_DEAD 2    /* set by the kernel when the stub is gone */
+#define CTX_CALLED 3  /* the kernel has it: the registers are in the header (gate.c) */
+#define CTX_FULL 4    /* set by the kernel: trap now, from within the call */
+
+/* struct call_regs, behind HDR_CALL */
+#define CALL_R15 0
+#define CALL_R14 8
+#define CALL_R13 16
+#define CALL_R12 24
+#define CALL_RBP 32
+#define CALL_RBX 40
+#define CALL_R10 48
+#define CALL_R9 56
+#define CALL_R8 64
+#define CALL_RAX 72
+#define CALL_RDX 80
+#define CALL_RSI 88
+#define CALL_RDI 96
+#define CALL_RIP 104
+#define CALL_RSP 112
+/* What rflags and r11 are after a call through the gate, as far as anybody may rely
+ * on them: IF, ZF, PF and the bit that is always set. */
+#define CALL_RFLAGS 0x246
 
 /* struct request_page */
 #define REQ_SEQ 0
@@ -67,3 +90,5 @@
 #define RO_FIRST_MASK 1024 /* all signals but SIGSYS */
 #define RO_GUEST_PROG 1032 /* struct sock_fprog */
 #define RO_MAPPER_PROG 1048
+#define RO_CONTEXTS_LO 1064 /* the addresses of context areas: from, */
+#define RO_CONTEXTS_HI 1072 /* to */

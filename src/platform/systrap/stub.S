@@ -24,6 +24,8 @@
  */
 #include "platform/systrap/layout.h"
 
+#define STUB_INTERRUPT_NO 23		/* STUB_INTERRUPT */
+
 	.section .rodata.stub, "a", @progbits
 	.balign 4096
 	.globl stub_text
@@ -39,13 +41,20 @@ stub_handler:
 	movq %rsp, %r12
 	andq $-CTX_SIZE, %r12
 	addq $CTX_HEADER, %r12
+	cmpl $CTX_CALLED, HDR_STATE(%r12)
+	je .Lin_call
+.Ltrap:
 	rdfsbase %r8
 	rdgsbase %r9
 	movq %r8, HDR_FS_BASE(%r12)
 	movq %r9, HDR_GS_BASE(%r12)
 	movl %edi, HDR_SIGNO(%r12)
-	movl $CTX_TRAPPED, %eax
+	movl $CTX_TRAPPED, %r14d
+	movl %r14d, %eax
 	xchgl %eax, HDR_STATE(%r12)
+	/* From here on the gate comes the same way: r12 is the header, r14d the
+	 * state that lasts as long as the kernel has it. */
+.Lhanded_over:
 	cmpl $0, HDR_KERNEL_SLEEPS(%r12)
 	je .Lspin
 	leaq HDR_STATE(%r12), %rdi
@@ -62,7 +71,7 @@ stub_ip_futex_wake:
 	orq %rdx, %rax
 	movq %rax, %r13			/* since when we spin */
 1:
-	cmpl $CTX_TRAPPED, HDR_STATE(%r12)
+	cmpl %r14d, HDR_STATE(%r12)
 	jne .Lgo
 	pause
 	rdtsc
@@ -76,30 +85,124 @@ stub_ip_futex_wake:
 .Lsleep:
 	movl $1, %eax
 	xchgl %eax, HDR_STUB_SLEEPS(%r12)
-	cmpl $CTX_TRAPPED, HDR_STATE(%r12)
+	cmpl %r14d, HDR_STATE(%r12)
 	jne .Lgo
 	leaq HDR_STATE(%r12), %rdi
 	xorl %esi, %esi			/* FUTEX_WAIT */
-	movl $CTX_TRAPPED, %edx
+	movl %r14d, %edx
 	xorl %r10d, %r10d
 	movl $202, %eax
 	syscall
 	.globl stub_ip_futex_wait
 stub_ip_futex_wait:
-	cmpl $CTX_TRAPPED, HDR_STATE(%r12)
+	cmpl %r14d, HDR_STATE(%r12)
 	je .Lsleep
 .Lgo:
 	movl $0, HDR_STUB_SLEEPS(%r12)
+	cmpl $CTX_CALLED, %r14d
+	je .Lgate_return
 	movq HDR_FS_BASE(%r12), %r8
 	movq HDR_GS_BASE(%r12), %r9
 	wrfsbase %r8
 	wrgsbase %r9
+.Lsigreturn:
 	addq $8, %rsp			/* as after `ret` to the restorer */
 	movl $15, %eax
 	syscall
 	.globl stub_ip_sigreturn
 stub_ip_sigreturn:
 	ud2
+
+/*
+ * A signal while the kernel has a call of the gate. An interrupt has nothing to say
+ * then: the kernel's thread is no longer in the guest (and looks again when it enters
+ * it, gate.c). Anything else is a guest that plays.
+ */
+.Lin_call:
+	cmpl $STUB_INTERRUPT_NO, %edi
+	je .Lsigreturn
+	jmp .Ltrap
+
+/*
+ * The gate: a system call without a signal. A trampoline jumps here in place of a
+ * `syscall` instruction, with the number in eax and in rcx the address behind that
+ * instruction. rcx and r11 are ours, as they are the processor's in a system call; the
+ * flags too, which no compiler relies on after one. There is no stack.
+ *
+ * The GS base of a thread that does not use it itself is its context area. One that
+ * does takes the instruction.
+ *
+ * Until stub_gate_committed the guest still has it: an interrupt finds it before its
+ * `syscall` (gate_unwind). rax is overwritten from stub_gate_saved on.
+ */
+	.balign 64
+	.globl stub_gate
+stub_gate:
+	rdgsbase %r11
+	cmpq (stub_text + STUB_RODATA + RO_CONTEXTS_LO)(%rip), %r11
+	jb .Lno_gate
+	cmpq (stub_text + STUB_RODATA + RO_CONTEXTS_HI)(%rip), %r11
+	jae .Lno_gate
+	testl $(CTX_SIZE - 1), %r11d
+	jnz .Lno_gate
+#define SAVE(reg, at) movq reg, (CTX_HEADER + HDR_CALL + at)(%r11)
+	SAVE(%r15, CALL_R15)
+	SAVE(%r14, CALL_R14)
+	SAVE(%r13, CALL_R13)
+	SAVE(%r12, CALL_R12)
+	SAVE(%rbp, CALL_RBP)
+	SAVE(%rbx, CALL_RBX)
+	SAVE(%r10, CALL_R10)
+	SAVE(%r9, CALL_R9)
+	SAVE(%r8, CALL_R8)
+	SAVE(%rdx, CALL_RDX)
+	SAVE(%rsi, CALL_RSI)
+	SAVE(%rdi, CALL_RDI)
+	SAVE(%rsp, CALL_RSP)
+	SAVE(%rcx, CALL_RIP)
+	SAVE(%rax, CALL_RAX)
+	.globl stub_gate_saved
+stub_gate_saved:
+	rdfsbase %rax
+	movq %rax, (CTX_HEADER + HDR_FS_BASE)(%r11)
+	movl $CTX_CALLED, (CTX_HEADER + HDR_STATE)(%r11)
+	.globl stub_gate_committed
+stub_gate_committed:
+	leaq CTX_HEADER(%r11), %r12
+	movl $CTX_CALLED, %r14d
+	lock orl $0, HDR_STUB_SLEEPS(%r12)	/* the state, before who sleeps is read */
+	jmp .Lhanded_over
+.Lgate_return:
+	cmpl $CTX_FULL, HDR_STATE(%r12)
+	je .Lfull
+	movq %r12, %r11
+#define RESTORE(reg, at) movq (HDR_CALL + at)(%r11), reg
+	RESTORE(%r15, CALL_R15)
+	RESTORE(%r14, CALL_R14)
+	RESTORE(%r13, CALL_R13)
+	RESTORE(%r12, CALL_R12)
+	RESTORE(%rbp, CALL_RBP)
+	RESTORE(%rbx, CALL_RBX)
+	RESTORE(%r10, CALL_R10)
+	RESTORE(%r9, CALL_R9)
+	RESTORE(%r8, CALL_R8)
+	RESTORE(%rdx, CALL_RDX)
+	RESTORE(%rsi, CALL_RSI)
+	RESTORE(%rdi, CALL_RDI)
+	RESTORE(%rsp, CALL_RSP)
+	RESTORE(%rcx, CALL_RIP)
+	RESTORE(%rax, CALL_RAX)
+	movl $CALL_RFLAGS, %r11d
+	jmp *%rcx
+.Lfull:
+	movl $39, %eax			/* getpid: traps */
+	syscall
+	.globl stub_gate_end
+stub_gate_end:
+	ud2
+.Lno_gate:
+	subq $2, %rcx
+	jmp *%rcx
 
 /*
  * The first code of a guest thread, cloned by the mapper. Registers only: the

@@ -296,6 +296,7 @@ const struct platform_impl systrap_impl = {
 	.get_stats = systrap_get_stats,
 	.guest_range = systrap_guest_range,
 	.vdso_symbol = systrap_vdso_symbol,
+	.call_gate = gate_address,
 	.xstate_size = systrap_xstate_size,
 	.as_create = space_create,
 	.as_destroy = space_destroy,

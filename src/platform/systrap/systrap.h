@@ -5,8 +5,9 @@
  * Files: layout.h and stub.S (what runs in stubs), filter.c (the seccomp
  * programs), zygote.c (the first stub), mapper.c (batches of mmap, munmap,
  * mprotect, clone), space.c (address spaces, the pool), context.c (guest
- * threads, the switch), frame.c (registers in the host's signal frame),
- * reaper.c (dead stubs), systrap.c (bring-up).
+ * threads, the switch), handover.c (who waits how), frame.c (registers in the host's
+ * signal frame), gate.c (calls without a signal), placement.c (cores), reaper.c (dead
+ * stubs), systrap.c (bring-up).
  *
  * What is believed
  *  - The request page, because only the kernel and a mapper's pwrite() write
@@ -49,14 +50,21 @@
 #define PLACED_ANYWHERE (-1)
 #define PLACED_CPUS 1024
 
+/* A call through the gate: what the guest had, and what it gets. */
+struct call_regs {
+	uint64_t r15, r14, r13, r12, rbp, rbx, r10, r9, r8, rax, rdx, rsi, rdi, rip, rsp;
+};
+
 /* Shared with a stub: guests write it. */
 struct ctx_header {
-	atomic_uint state;         /* CTX_RUN, CTX_TRAPPED, CTX_DEAD */
+	atomic_uint state;         /* CTX_* */
 	atomic_uint kernel_sleeps; /* wake us when you trap */
 	atomic_uint stub_sleeps;   /* wake the stub when you release it */
 	atomic_uint spin;          /* how long the stub may spin, in TSC ticks */
 	uint64_t fs_base, gs_base;
 	uint32_t signo;
+	uint8_t pad[HDR_CALL - HDR_SIGNO - 4];
+	struct call_regs call;
 };
 
 struct request_op {
@@ -92,7 +100,7 @@ struct stub_rodata {
 	uint32_t numbers[256];
 	uint64_t first_mask;
 	struct sock_fprog guest_prog, mapper_prog; /* filter: addresses in the stub */
-	uint64_t zero;
+	uint64_t contexts_lo, contexts_hi;
 	struct sock_filter guest_filter[64], mapper_filter[128];
 };
 
@@ -173,7 +181,12 @@ struct context {
 	struct ctx_header *hdr;
 	atomic_bool in_guest; /* pairs with interrupt, see ctx_switch() */
 	atomic_bool interrupt;
-	/* The kernel thread's own (handover.c). */
+	/* The kernel thread's own (gate.c). */
+	bool flags_kept;  /* regs.rflags of the last event was not what the processor has */
+	bool in_call;     /* the last event was a call through the gate */
+	bool by_gate;     /* the guest was last entered through the gate */
+	uint64_t fs_base; /* in_call: what it was */
+	/* The same (handover.c). */
 	bool active;
 	bool is_let_go, is_apart;
 	int home;                         /* the core of its kernel thread */
@@ -287,11 +300,33 @@ void handover(struct systrap *st, struct space *s, struct context *c);
 void handover_begin(struct systrap *st, struct context *c);
 void handover_rest(struct platform_ctx *ctx);
 
+/* The stub's thread, which rests in a call through the gate, is made to trap, so that
+ * its whole state lies in its frame. */
+void handover_full(struct systrap *st, struct space *s, struct context *c);
+
+/* ---- gate.c ---- */
+uint64_t gate_address(const struct platform *p);
+/* Whether a return through the gate gives the guest all of *regs. */
+bool gate_may_return(const struct context *c, const struct guest_regs *regs);
+void gate_store(struct context *c, const struct guest_regs *regs);
+void gate_load(struct context *c, struct guest_regs *regs, struct platform_event *ev);
+/* Ends a call without returning from it: the state is in the frame afterwards. Nothing
+ * to do when there is none. */
+void gate_leave(struct context *c);
+/* The guest trapped at rip. Whether it was on its way out of the gate: nothing of it
+ * has run since it was entered. */
+bool gate_is_returning(const struct context *c, uint64_t rip);
+/* On its way into the gate, before the kernel saw the call: back to before it. */
+void gate_unwind(const struct context *c, struct guest_regs *regs);
+
 /* ---- frame.c ---- */
 /* Finds the shape in the first context. */
 int frame_find_shape(struct systrap *st, struct context *c) MUST_CHECK;
 void frame_store(struct context *c, const struct guest_regs *regs);
 void frame_load(struct context *c, struct guest_regs *regs, struct platform_event *ev);
+uint64_t frame_rflags(struct context *c);
+/* Where the context area is in the stub. */
+uint64_t area_addr(const struct context *c);
 void frame_xstate_get(struct platform_ctx *ctx, void *buf);
 int frame_xstate_set(struct platform_ctx *ctx, const void *buf, size_t size);
 void frame_xstate_reset(struct platform_ctx *ctx);

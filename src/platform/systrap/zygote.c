@@ -193,6 +193,8 @@ static void fill_rodata(struct stub_rodata *ro, uint64_t region, int request_fd)
 	for (unsigned i = 0; i < ARRAY_SIZE(ro->numbers); i++)
 		ro->numbers[i] = i;
 	ro->first_mask = ~((uint64_t)1 << (SIGSYS - 1));
+	ro->contexts_lo = region + STUB_CONTEXTS;
+	ro->contexts_hi = region + STUB_CONTEXTS + (uint64_t)CTX_PER_AS_MAX * CTX_SIZE;
 	ro->guest_prog.len = (unsigned short)filter_guest(ro->guest_filter,
 							  ARRAY_SIZE(ro->guest_filter), region);
 	ro->guest_prog.filter =
@@ -206,6 +208,8 @@ static void fill_rodata(struct stub_rodata *ro, uint64_t region, int request_fd)
 static_assert(offsetof(struct stub_rodata, first_mask) == RO_FIRST_MASK, "layout.h");
 static_assert(offsetof(struct stub_rodata, guest_prog) == RO_GUEST_PROG, "layout.h");
 static_assert(offsetof(struct stub_rodata, mapper_prog) == RO_MAPPER_PROG, "layout.h");
+static_assert(offsetof(struct stub_rodata, contexts_lo) == RO_CONTEXTS_LO, "layout.h");
+static_assert(offsetof(struct stub_rodata, contexts_hi) == RO_CONTEXTS_HI, "layout.h");
 static_assert(sizeof(struct stub_rodata) <= 4096, "rodata is one page");
 static_assert(sizeof(struct request_page) == STUB_REQUEST_SIZE, "layout.h");
 static_assert(offsetof(struct request_page, stack) == REQ_STACK, "layout.h");
