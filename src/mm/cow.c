@@ -207,3 +207,8 @@ int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigne
 		err = copy_window(b, v, p, addr, window_at(v, p, addr, PAGE_SIZE));
 	return err;
 }
+
+int cow_copy(struct batch *b, struct vma *v, struct pma *p, gva_t addr)
+{
+	return copy_window(b, v, p, addr, window_at(v, p, addr, COW_WINDOW));
+}

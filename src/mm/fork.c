@@ -233,6 +233,8 @@ static int fork_locked(struct mm *mm, struct mm *child)
 	int err, shared, mapped;
 
 	err = fork_vmas(mm, child);
+	if (!err)
+		err = text_copy(mm, child);
 	if (err)
 		return err;
 	lock_both(mm, child);

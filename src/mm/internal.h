@@ -11,6 +11,7 @@
  *	usercopy.c, uio.c, atomic.c: copies
  *	pin.c      ranges that the kernel keeps
  *	filepages.c remap_file_pages()
+ *	text.c     instructions of ours in the guest's code
  *	the rest   one family of calls each
  *
  * Invariants (mm_check() runs them)
@@ -97,6 +98,20 @@ struct defer_range {
 };
 #define DEFERRED_MAX 16
 
+/* What was changed in the guest's code (text.c). */
+#define TEXT_PATCH_MAX 8
+struct text_patch {
+	gva_t addr;
+	uint8_t size, old[TEXT_PATCH_MAX], new[TEXT_PATCH_MAX];
+};
+
+struct mm_text {
+	gva_t base, end, next; /* the code space; base 0: there is none yet */
+	bool is_over;          /* and will be none */
+	struct text_patch *patches;
+	unsigned count, room;
+};
+
 struct mm_books {
 	uint64_t locked, data, stack, text;
 };
@@ -119,6 +134,7 @@ struct mm {
 	enum mlock_mode lock_future; /* [m] */
 	atomic_uint flags;           /* [a] mm_flags() */
 	uint64_t peak_vsize;         /* [m] */
+	struct mm_text text;         /* [m] */
 	_Atomic uint64_t peak_rss;   /* [a] */
 
 	struct rwlock active_lock;
@@ -339,6 +355,9 @@ void map_deferred(struct batch *b);
 /* p, which must not be written yet, becomes writable at addr. */
 int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags) MUST_CHECK;
 void cow_remember(struct mm *mm, gva_t addr);
+/* Copies the window around addr even if it is ours alone. The guest sees the copy when the
+ * batch has ended. */
+int cow_copy(struct batch *b, struct vma *v, struct pma *p, gva_t addr) MUST_CHECK;
 
 /* ---- guard.c: inside a batch; [start, end) lies in one vma ---- */
 
@@ -374,6 +393,18 @@ int mm_populate(struct mm *mm, gva_t start, gva_t end, enum populate how);
 void pins_forget(struct mm *mm);
 /* The first pinned part of [start, end): *lo, *hi; false: none. */
 bool pins_overlap(struct mm *mm, gva_t start, gva_t end, gva_t *lo, gva_t *hi);
+
+/* ---- text.c: map_lock held for writing ---- */
+
+/* [start, end) is about to be taken: if code of ours lies in it, the guest's text becomes
+ * again what it was. */
+void text_withdraw(struct mm *mm, gva_t start, gva_t end);
+/* The same where nothing of the guest's may be replaced: our code goes. */
+void text_make_way(struct mm *mm, gva_t start, gva_t end, struct list *removed);
+/* For a fork: -ENOMEM. */
+int text_copy(const struct mm *mm, struct mm *child) MUST_CHECK;
+/* All mappings are gone. */
+void text_forget(struct mm *mm);
 
 /* ---- map.c, unmap.c ---- */
 

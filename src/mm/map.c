@@ -269,6 +269,8 @@ int mm_map_locked(struct mm *mm, const struct mm_map_args *args, uint64_t size, 
 
 	rwlock_assert_write_held(&mm->map_lock);
 	err = choose_address(mm, args, size, &addr);
+	if (!err && is_fixed(args))
+		text_withdraw(mm, addr, addr + size);
 	if (!err)
 		err = check_memlock(mm, args, size);
 	if (!err)

@@ -165,6 +165,7 @@ void mm_put(struct mm *mm)
 	pins_forget(mm);
 	rwlock_write(&mm->map_lock);
 	drop_everything(mm, &removed);
+	text_forget(mm);
 	rwlock_write_unlock(&mm->map_lock);
 	vma_free_list(&removed);
 	free_spares(mm);
@@ -185,6 +186,7 @@ int mm_clear(struct mm *mm)
 		mm->lock_future = MLOCK_MODE_NONE;
 		atomic_store(&mm->flags, 0);
 		mm->peak_vsize = 0;
+		text_forget(mm);
 		atomic_store(&mm->peak_rss, 0);
 		choose_mmap_base(mm);
 		fit_mmap_base(mm);

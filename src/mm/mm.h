@@ -220,6 +220,19 @@ int mm_uio_init_single(struct mm *mm, struct uio *u, struct uio_seg *seg, enum u
  * cut to MAX_RW_COUNT as Linux does. */
 int mm_import_iovec(struct mm *mm, gva_t iov, unsigned count, struct uio_seg *segs) MUST_CHECK;
 
+/* ---- instructions of ours in the guest's code (trampolines) ---- */
+
+/* Puts size bytes (at most 8, in one page) in place of those at addr: in this address
+ * space and its forks only, and for every thread at once. -EAGAIN: other bytes are there.
+ * -EACCES: no program text that is there and that the guest cannot write to. -ENOMEM. */
+int mm_patch_text(struct mm *mm, gva_t addr, const void *old, const void *new, size_t size)
+	MUST_CHECK;
+/* Space for code of ours at a fixed address, which the guest may run: the first call maps
+ * all of it, each hands out size bytes. When the guest maps or unmaps something there, all
+ * that was patched becomes what it was. 0: there is something of the guest's, or no space
+ * left. */
+gva_t mm_code_space(struct mm *mm, gva_t base, size_t total, size_t size);
+
 /* ---- pinned ranges: pages that stay where they are, whatever the guest maps there
  * afterwards; it and the pin see the same bytes for as long as it maps them ---- */
 struct mm_pin;

@@ -10,6 +10,7 @@ int mm_unmap_locked(struct mm *mm, gva_t start, gva_t end, struct list *removed)
 	int err, ended;
 
 	rwlock_assert_write_held(&mm->map_lock);
+	text_withdraw(mm, start, end);
 	err = vma_check_sealed(mm, start, end);
 	if (!err)
 		err = vma_isolate(mm, start, end);
@@ -140,6 +141,7 @@ static int heap_grow(struct mm *mm, gva_t from, gva_t to, struct list *removed)
 	};
 	gva_t out;
 
+	text_make_way(mm, from, to + PAGE_SIZE, removed);
 	/* One page stays free above it. */
 	if (to > mm->hi - PAGE_SIZE || !ivmap_is_gap(&mm->vmas, from, to + PAGE_SIZE))
 		return -ENOMEM;
