@@ -65,6 +65,7 @@ struct boot_config {
 	const char *log_file;
 	int log_level;
 	bool stats, stats_json;
+	bool no_trampolines;      /* each system call traps; programs' text stays as it is */
 	bool no_uring;            /* io_uring is ENOSYS */
 	const char *no_uring_ops; /* operations that are refused, with commas; or NULL */
 	const char *platform;

@@ -66,6 +66,7 @@ static void emit_stats(struct kernel *k, struct out *o, bool json)
 		uint64_t val;
 	} rows[] = {
 		{ "traps_syscall", ps.syscalls },
+		{ "traps_syscall_gate", ps.gate_calls }, /* of them: without a signal */
 		{ "traps_fault", ps.faults },
 		{ "traps_interrupt", ps.interrupts },
 		{ "handover_spinning", ps.spins_won },

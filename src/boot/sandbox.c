@@ -218,6 +218,7 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	k->memory_limit = memfile_limit(k->memfile);
 	memfile_watch(k->memfile, memory_is_short, k);
 	k->mm_env = (struct mm_env){ .platform = k->platform, .memfile = k->memfile, .aslr = true };
+	k->no_trampolines = cfg->no_trampolines;
 	k->boot_ns = host_clock_ns(CLOCK_BOOTTIME);
 	mounts_register_types();
 	snprintf(uts_ns_first.hostname, sizeof(uts_ns_first.hostname), "%s",

@@ -45,6 +45,7 @@ static const char help_text[] =
 	"  --stats[=json]        print counters at the end\n"
 	"  --no-io-uring         io_uring is not there (ENOSYS)\n"
 	"  --no-io-uring-op LIST these of its operations are not: send,connect,...\n"
+	"  --no-trampolines      leave programs' text as it is; system calls are slower\n"
 	"  --platform NAME       (systrap)\n"
 	"  --help\n";
 
@@ -330,6 +331,12 @@ static int flag_no_overlay(struct boot_config *cfg, const char *val UNUSED)
 	return 0;
 }
 
+static int flag_no_trampolines(struct boot_config *cfg, const char *val UNUSED)
+{
+	cfg->no_trampolines = true;
+	return 0;
+}
+
 static int flag_no_uring(struct boot_config *cfg, const char *val UNUSED)
 {
 	cfg->no_uring = true;
@@ -394,6 +401,7 @@ static const struct flag {
 	{ "--log-level", VALUE_NEEDED, flag_log_level },
 	{ "--stats", VALUE_OPTIONAL, flag_stats },
 	{ "--platform", VALUE_NEEDED, flag_platform },
+	{ "--no-trampolines", VALUE_NONE, flag_no_trampolines },
 	{ "--no-io-uring", VALUE_NONE, flag_no_uring },
 	{ "--no-io-uring-op", VALUE_NEEDED, flag_no_uring_op },
 	{ "--help", VALUE_NONE, flag_help },

@@ -21,6 +21,7 @@
 #include "host/thread.h"
 #include "task/internal.h"
 #include "task/ptrace.h"
+#include "task/trampoline.h"
 
 #define RUNNERS_IDLE_MAX 16
 /* A fault that fails for want of memory is tried so often. */
@@ -93,10 +94,12 @@ static void task_page_fault(struct task *t, const struct platform_event *ev)
 static void task_fault(struct task *t, const struct platform_event *ev)
 {
 	/* Against a protection key nothing can be filled. */
-	if (ev->trapno == TRAP_PAGE_FAULT && !(ev->error_code & FAULT_BY_KEY))
+	if (ev->trapno == TRAP_PAGE_FAULT && !(ev->error_code & FAULT_BY_KEY)) {
 		task_page_fault(t, ev);
-	else
+	} else {
+		trampoline_leave(t); /* a step into it */
 		signal_force_fault(t, ev->signo, ev->code, ev->addr, ev->trapno, ev->error_code);
+	}
 }
 
 /* One instruction: the trap after it is its own fault. */
@@ -122,10 +125,13 @@ static void task_turn(struct task *t)
 	case PLATFORM_EV_SYSCALL:
 		t->sysno = ev.sysno;
 		t->orig_rax = (uint64_t)ev.sysno;
-		if (unlikely(t->trace_work))
+		if (unlikely(t->trace_work)) {
 			ptrace_call(t);
-		else
-			t->kernel->ops->syscall(t, ev.sysno);
+			break;
+		}
+		if (!ev.by_gate)
+			trampoline_seen(t);
+		t->kernel->ops->syscall(t, ev.sysno);
 		break;
 	case PLATFORM_EV_SYSCALL32:
 		/* As on a kernel without 32-bit emulation: int 0x80 faults. */
@@ -135,6 +141,7 @@ static void task_turn(struct task *t)
 		task_fault(t, &ev);
 		break;
 	case PLATFORM_EV_INTERRUPTED:
+		trampoline_leave(t);
 		break;
 	case PLATFORM_EV_DEAD:
 		group_kill(t->group, SIGKILL);

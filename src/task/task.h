@@ -103,6 +103,15 @@ struct sighand {
 	struct sighand *older; /* [P] what exec replaced by this one; see group.c */
 };
 
+/* How often a place has made system calls by a trap (trampoline.h): few places at a time
+ * matter, so one that falls together with another begins again. */
+#define TRAMPOLINE_COUNTS 32
+#define TRAMPOLINE_HITS 8
+struct trampoline_count {
+	uint64_t rip;
+	unsigned hits;
+};
+
 /* ---- tasks ---- */
 
 enum task_state { TASK_NEW, TASK_RUNNING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
@@ -164,8 +173,9 @@ struct task {
 	int64_t sysno;            /* [o] current system call, -1 none */
 	uint64_t orig_rax;        /* [o] */
 	struct waiter waiter;
-	struct restart_block restart; /* [o] */
-	struct runner *runner;        /* [I] once started: the host thread */
+	struct restart_block restart;                           /* [o] */
+	struct trampoline_count trampolines[TRAMPOLINE_COUNTS]; /* [o] */
+	struct runner *runner; /* [I] once started: the host thread */
 
 	/* what calls see */
 	const struct cred *cred; /* [o] written; readers use task_cred_get */
@@ -325,6 +335,7 @@ struct kernel {
 	uint64_t pipe_memory; /* beyond: new pipes are small */
 	uint64_t boot_ns;     /* CLOCK_BOOTTIME at start */
 	int32_t pid_max;
+	bool no_trampolines;
 	bool has_job_control; /* somebody outside continues the first process when it stops */
 	unsigned tasks_max;   /* threads in all: beyond: -EAGAIN */
 	atomic_uint ntasks;
