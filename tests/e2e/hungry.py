@@ -37,6 +37,18 @@ def meets(take):
         return errno.ENOMEM if isinstance(e, MemoryError) else errno.EAGAIN
 """
 
+# What fits into a pair of sockets.
+FILL = """
+resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
+def filled(a, b):
+    a.setblocking(False)
+    try:
+        while True:
+            a.send(bytes(65536))
+    except BlockingIOError:
+        return a, b
+"""
+
 # A Python program; the statuses that it may end with.
 EATERS = {
     "processes": ("""
@@ -66,11 +78,17 @@ sys.stdout.flush()
 os._exit(status)""", {AGAIN, NOMEM, KILLED}),
     "descriptors": ("sys.exit(meets(lambda: os.open('/usr/bin/env', os.O_RDONLY)))", {MFILE}),
     "descriptors in many processes": ("""
+done, go = os.pipe(), os.pipe()
 for _ in range(40):
     if os.fork() == 0:
+        os.close(go[1])
         status = meets(lambda: os.open('/usr/bin/env', os.O_RDONLY))
-        time.sleep(0.5)
+        os.write(done[1], b'x')
+        os.read(go[0], 1)
         os._exit(status)
+for _ in range(40):
+    os.read(done[0], 1)
+os.close(go[1])
 statuses = {os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(40)}
 print(statuses)
 sys.exit(min(statuses))""", {NFILE}),
@@ -152,29 +170,13 @@ def take():
     except BlockingIOError:
         return p
 sys.exit(meets(take))""", {MFILE, NFILE, NOMEM, KILLED}),
-    "bytes in sockets": ("""
-resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
-def take():
-    a, b = socket.socketpair()
-    a.setblocking(False)
-    try:
-        while True:
-            a.send(bytes(65536))
-    except BlockingIOError:
-        return a, b
-sys.exit(meets(take))""", {MFILE, NFILE, NOMEM, NOBUFS, KILLED}),
-    "bytes in connections": ("""
-resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
+    "bytes in sockets": (FILL + """
+sys.exit(meets(lambda: filled(*socket.socketpair())))""", {MFILE, NFILE, NOMEM, NOBUFS, KILLED}),
+    "bytes in connections": (FILL + """
 listener = socket.create_server(("127.0.0.1", 0))
 def take():
     a = socket.create_connection(listener.getsockname())
-    b, _ = listener.accept()
-    a.setblocking(False)
-    try:
-        while True:
-            a.send(bytes(65536))
-    except BlockingIOError:
-        return a, b
+    return filled(a, listener.accept()[0])
 sys.exit(meets(take))""", {MFILE, NFILE, NOMEM, NOBUFS, KILLED}),
     "datagrams": ("""
 resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 100000))
@@ -505,7 +507,8 @@ def the_right_one_is_killed():
     """The large one, unless its owner has said otherwise."""
     large = "a = bytearray(30 << 20); print('large', flush=True); __import__('time').sleep(1000)"
     eater = "a = []\\nwhile True: a.append(bytearray(1 << 16))"
-    script = ("python3 -c \"%s\" & large=$!; sleep 0.5; echo %%d >/proc/$large/oom_score_adj; "
+    script = ("python3 -c \"%s\" >/tmp/large & large=$!; "
+              "until grep -q large /tmp/large; do sleep 0.1; done; echo %%d >/proc/$large/oom_score_adj; "
               "python3 -c \"exec('%s')\"; echo eater $?; kill -0 $large && echo large lives; "
               "kill -9 $large; wait $large; grep oom_kill /proc/vmstat" % (large, eater))
     ended = run([nacre, "do", "--memory", "96M", "--", "bash", "-c", script % 0])

@@ -3,22 +3,12 @@
 # is made in a bound folder belongs to the guest's user. As anybody else: the host's
 # permissions hold.
 set -u
-nacre=${NACRE:-build/nacre}
+. "$(dirname "$0")/checklib.bash"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
 [ "$(id -u)" = 0 ] || { echo "SKIP: not root"; exit 77; }
 
-check() { # WHAT EXPECTED GOT
-	if [ "$2" = "$3" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		printf 'FAIL %s:\n    %s\nnot %s\n' "$1" "$3" "$2"
-	fi
-}
-
-do_() { timeout 20 "$nacre" do "$@" 2>&1; }
+do_() { timeout 300 "$nacre" do "$@" 2>&1; }
 
 mkdir -m 700 "$dir/private"
 echo secret >"$dir/private/file"
@@ -38,8 +28,7 @@ check "root gives it away" "5:6 640" "$(do_ --bind "$dir/bound:/mnt" -- \
 	sh -c 'chown 5:6 /mnt/f && chmod 640 /mnt/f && stat -c "%u:%g %a" /mnt/f')"
 if command -v setpriv >/dev/null; then
 	check "an ordinary caller reads what is his" "cat: $dir/private/file: Permission denied" \
-		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 20 "$nacre" do -- \
+		"$(setpriv --reuid=65534 --regid=65534 --clear-groups timeout 300 "$nacre" do -- \
 			cat "$dir/private/file" 2>&1)"
 fi
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+end_of_checks

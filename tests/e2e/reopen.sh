@@ -12,8 +12,8 @@ passed=0 failed=0
 same() {
 	local how
 	for how in native nacre; do
-		local run=(timeout 20 sh -c "$3")
-		[ $how = native ] || run=(timeout 20 "$nacre" do -- sh -c "$3")
+		local run=(timeout 300 sh -c "$3")
+		[ $how = native ] || run=(timeout 300 "$nacre" do -- sh -c "$3")
 		printf 'first line\n' >"$dir/out"
 		printf 'one\ntwo\nthree\n' >"$dir/in"
 		case $2 in

@@ -30,7 +30,7 @@ refuse() {
 trace() {
 	local flag=$1
 	shift
-	timeout 60 "$nacre" do "$flag" -- "$@" >"$dir/out" 2>"$dir/trace"
+	timeout 300 "$nacre" do "$flag" -- "$@" >"$dir/out" 2>"$dir/trace"
 }
 
 trace --strace /usr/bin/head -n 1 /etc/passwd

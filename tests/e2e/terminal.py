@@ -19,7 +19,12 @@ import termios
 import time
 
 NACRE = os.environ["NACRE"]
-PATIENCE = 20
+PATIENCE = 60
+
+# Programs for the foreground that tell when they run there: a key that makes a signal
+# would throw away what the shell has not read yet, its command.
+SLEEPER = "sh -c 'echo run''ning; exec sleep 100'"
+READER = "sh -c 'echo run''ning; exec cat'"
 
 
 class Failed(Exception):
@@ -50,9 +55,9 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
-    def expect(self, pattern):
+    def expect(self, pattern, patience=PATIENCE):
         """Waits until the screen has shown it; what came before is forgotten."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             m = re.search(pattern.encode(), self.seen, re.S)
             if m:
@@ -75,6 +80,29 @@ class Terminal:
         """A command for a shell, and what it prints."""
         self.send(text + "\n")
         return self.expect(re.escape(text) + "\r?\n.*?" + pattern)
+
+    def press(self, key, pattern):
+        """A key, again and again until it does that: a program takes a while to come to
+        the foreground, and says nothing when it has."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self.send(key)
+            try:
+                return self.expect(pattern, 1)
+            except Failed:
+                if time.monotonic() > deadline:
+                    raise
+
+    def line_until(self, text, pattern):
+        """A command for a shell, again and again until it prints that."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            shown = self.line(text, "PROMPT> ").group(0)
+            if re.search(pattern.encode(), shown, re.S):
+                return
+            if time.monotonic() > deadline:
+                raise Failed("no %r by %r: %r" % (pattern, text, shown))
+            time.sleep(0.1)
 
     def end(self):
         """Its wait status."""
@@ -120,51 +148,42 @@ def shell(prefix):
     return t
 
 
-def keys(t, *parts):
-    """Typed one after the other: tmux takes what comes at once for pasted."""
-    for part in parts:
-        time.sleep(0.3)
-        t.send(part)
-
-
 @scene
 def jobs_of_a_shell(prefix):
     t = shell(prefix)
     t.line("tty", "/dev/pts/[0-9]+\r\n.*PROMPT> ")
     t.line("echo $-", "i.*m.*PROMPT> ")
-    t.send("sleep 100\n")
-    t.expect("sleep 100\r\n")
-    time.sleep(0.3)
+    t.send(SLEEPER + "\n")
+    t.expect("running\r\n")
     t.send("\x03")
     t.expect("PROMPT> ")
     t.line("echo $?", "130\r\n.*PROMPT> ")
-    t.send("sleep 100\n")
-    t.expect("sleep 100\r\n")
-    time.sleep(0.3)
+    t.send(SLEEPER + "\n")
+    t.expect("running\r\n")
     t.send("\x1a")
-    t.expect(r"Stopped +sleep 100.*PROMPT> ")
-    t.line("jobs", r"Stopped +sleep 100.*PROMPT> ")
-    t.line("bg", r"sleep 100 &.*PROMPT> ")
-    t.line("jobs", r"Running +sleep 100 &.*PROMPT> ")
+    t.expect(r"Stopped +sh -c .*sleep 100.*PROMPT> ")
+    t.line("jobs", r"Stopped +sh -c .*sleep 100.*PROMPT> ")
+    t.line("bg", r"sleep 100' &.*PROMPT> ")
+    t.line("jobs", r"Running +sh -c .*sleep 100' &.*PROMPT> ")
     t.send("fg\n")
-    t.expect("sleep 100\r\n")
-    time.sleep(0.3)
-    t.send("\x1a")
-    t.expect(r"Stopped +sleep 100.*PROMPT> ")
+    t.expect("sleep 100'\r\n")
+    t.press("\x1a", r"Stopped +sh -c .*sleep 100.*PROMPT> ")
     t.line("kill %1", "PROMPT> ")
     t.line("wait", "PROMPT> ")
     t.line("jobs; echo none", "none\r\n.*PROMPT> ")
     # One that reads in the background stops.
     t.line("cat &", "PROMPT> ")
-    time.sleep(0.3)
-    t.line("jobs", r"Stopped +cat.*PROMPT> ")
+    t.line_until("jobs", r"Stopped +cat")
     t.send("fg\n")
     t.expect("cat\r\n")
     t.send("typed\n")
     t.expect("typed\r\ntyped\r\n")
     t.send("\x04")
     t.expect("PROMPT> ")
-    t.line("stty tostop; (sleep .1; echo out) & sleep 1; jobs; stty -tostop", "Stopped.*PROMPT> ")
+    t.line("stty tostop", "PROMPT> ")
+    t.line("(echo out) &", "PROMPT> ")
+    t.line_until("jobs", "Stopped")
+    t.line("stty -tostop", "PROMPT> ")
     t.line("kill -9 %1; wait", "PROMPT> ")
     t.line("echo in > /dev/tty", "in\r\n.*PROMPT> ")
     t.line("setsid sh -c 'echo no > /dev/tty' 2>&1 | tr a-z A-Z", "NO SUCH DEVICE.*PROMPT> ")
@@ -195,8 +214,8 @@ def resizing(prefix):
     t.line("trap 'echo changed' WINCH", "PROMPT> ")
     t.resize(30, 100)
     # A trap runs when a command has ended; the signal comes when it comes.
-    t.send("until stty size | grep -q '30 100'; do sleep 0.05; done; sleep 0.2\n\n\n")
-    t.expect("changed")
+    t.send("until stty size | grep -q '30 100'; do sleep 0.05; done\n")
+    t.press("\n", "changed")
     t.line("stty size", "30 100\r\n.*PROMPT> ")
     t.line("stty cols 60; stty size", "30 60\r\n.*PROMPT> ")
     t.close()
@@ -241,8 +260,8 @@ def python_prompt(prefix):
     t.expect(">>> ")
     t.send("6 * 7\n")
     t.expect("42\r\n.*>>> ")
-    t.send("import time; time.sleep(100)\n")
-    time.sleep(0.5)
+    t.send("import time; print('na' + 'ps', flush=True); time.sleep(100)\n")
+    t.expect("naps\r\n")
     t.send("\x03")
     t.expect("KeyboardInterrupt.*>>> ")
     t.send("\x1b[A\x1b[A\n")
@@ -271,8 +290,7 @@ def vim(prefix):
     with tempfile.TemporaryDirectory() as d:
         t = shell(prefix)
         t.send("vim -u NONE %s/file; cat %s/file\n" % (d, d))
-        t.expect("file")
-        time.sleep(0.5)
+        t.expect(r"\[New")  # it has drawn its screen
         t.send("iwritten in vim\x1b")
         t.send(":wq\n")
         t.expect("15 bytes written.*written in vim\r\n.*PROMPT> ")
@@ -293,20 +311,24 @@ def tmux(prefix):
     with tempfile.TemporaryDirectory() as d:
         t = shell(prefix)
         sock = d + "/s"
-        t.send("tmux -f /dev/null -S %s new -s one 'PS1=\"IN$ \" bash --norc --noediting -i'\n" % sock)
+        # It would take keys that come at once for pasted.
+        with open(d + "/conf", "w") as f:
+            f.write("set -g assume-paste-time 0\n")
+        t.send("tmux -f " + d + "/conf -S %s new -s one 'PS1=\"IN$ \" bash --norc --noediting -i'\n" % sock)
         t.expect(r"IN\$ ")
         t.send("echo a$((1+1))b\n")
         t.expect("a2b")
-        keys(t, "\x02", "%")  # a second pane
-        time.sleep(0.5)
+        t.send("\x02%")  # a second pane
         t.send("tty; echo pane $((20+3))\n")
         t.expect("pane 23")
-        keys(t, "\x02", "d")
+        t.send("\x02d")
         t.expect(r"detached.*PROMPT> ")
         t.line("tmux -S %s ls" % sock, "one: 1 windows.*PROMPT> ")
         t.send("tmux -S %s attach\n" % sock)
         t.expect("pane 23")
-        keys(t, "\x02", ":", "kill-server\n")
+        t.send("\x02:")
+        t.expect(r"\[43m\s*:")  # until it asks, keys are the pane's
+        t.send("kill-server\r")
         t.expect("exited.*PROMPT> ")
         t.close()
 
@@ -322,36 +344,32 @@ def as_a_job(prefix):
     """nacre is a job of an ordinary shell outside."""
     t = shell([])
     command = " ".join(prefix)
-    t.send("%s sleep 100\n" % command)
-    t.expect("sleep 100\r\n")
-    time.sleep(0.7)
-    t.send("\x1a")
-    t.expect(r"Stopped .*PROMPT> ")
+    t.send("%s %s\n" % (command, SLEEPER))
+    t.expect("running\r*\n")
+    t.press("\x1a", r"Stopped .*PROMPT> ")
     t.line("jobs", r"Stopped .*sleep 100.*PROMPT> ")
     t.line("bg", "PROMPT> ")
-    t.line("jobs", r"Running .*sleep 100 &.*PROMPT> ")
+    t.line("jobs", r"Running .*sleep 100' &.*PROMPT> ")
     t.send("fg\n")
-    t.expect("sleep 100\r\n")
-    time.sleep(0.3)
-    t.send("\x03")
-    t.expect("PROMPT> ")
+    t.expect("sleep 100'\r\n")
+    t.press("\x03", "PROMPT> ")
     t.line("echo $?", "130\r\n.*PROMPT> ")
     # Stopped while it reads, and again in the background, then brought back.
-    t.send("%s cat\n" % command)
-    t.expect("cat\r\n")
-    time.sleep(0.7)
-    t.send("\x1a")
-    t.expect(r"Stopped .*PROMPT> ")
-    t.line("bg; sleep 1; jobs", r"Stopped.*PROMPT> ")
+    t.send("%s %s\n" % (command, READER))
+    t.expect("running\r*\n")
+    t.press("\x1a", r"Stopped .*PROMPT> ")
+    t.line("bg", "PROMPT> ")
+    t.line_until("jobs", "Stopped")
     t.line("echo mine", "mine\r\n.*PROMPT> ")
     t.send("fg\n")
-    t.expect("cat\r\n")
+    t.expect("exec cat'\r\n")
     t.send("for cat\n")
     t.expect("for cat\r\nfor cat\r\n")
     t.send("\x04")
     t.expect("PROMPT> ")
     # Started in the background.
-    t.line("%s cat & sleep 1; jobs" % command, r"Stopped.*PROMPT> ")
+    t.line("%s cat &" % command, "PROMPT> ")
+    t.line_until("jobs", "Stopped")
     t.send("fg\n")
     t.expect("cat\r\n")
     t.send("again\n")

@@ -2,22 +2,12 @@
 # Programs written for liburing: the examples that Debian's liburing-dev brings, built
 # here, natively first and then in nacre.
 set -u
-nacre=${NACRE:-build/nacre}
+. "$(dirname "$0")/checklib.bash"
 from=/usr/share/doc/liburing-dev/examples
 [ -d $from ] && [ -f /usr/include/liburing.h ] || { echo "SKIP: no liburing-dev"; exit 77; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-passed=0 failed=0
-
-check() { # WHAT EXPECTED GOT
-	if [ "$2" = "$3" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		printf 'FAIL %s:\n    %s\nnot %s\n' "$1" "$3" "$2"
-	fi
-}
 
 build() { # NAME
 	if [ -f "$from/$1.c" ]; then cat "$from/$1.c"; else zcat "$from/$1.c.gz"; fi >"$1.c" &&
@@ -28,14 +18,13 @@ for name in io_uring-test io_uring-cp link-cp; do build $name; done
 head -c 3000000 /dev/urandom >a
 check "io_uring-test natively" "Submitted=4, completed=4, bytes=16384" "$(./io_uring-test a 2>&1)"
 check "io_uring-test" "Submitted=4, completed=4, bytes=16384" \
-	"$(timeout 20 "$nacre" do --cwd "$dir" ./io_uring-test a 2>&1)"
+	"$(timeout 300 "$nacre" do --cwd "$dir" ./io_uring-test a 2>&1)"
 for name in io_uring-cp link-cp; do
-	timeout 20 ./$name a b >/dev/null && cmp a b
+	timeout 300 ./$name a b >/dev/null && cmp a b
 	check "$name natively" 0 $?
 	rm -f b
-	timeout 20 "$nacre" do --cwd "$dir" --no-overlay ./$name a b >/dev/null && cmp a b
+	timeout 300 "$nacre" do --cwd "$dir" --no-overlay ./$name a b >/dev/null && cmp a b
 	check "$name" 0 $?
 	rm -f b
 done
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+end_of_checks

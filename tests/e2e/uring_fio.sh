@@ -4,13 +4,12 @@
 # was written through to the host holds there.
 # slow: yes
 set -u
-nacre=$(realpath "${NACRE:-build/nacre}")
+. "$(dirname "$0")/checklib.bash"
 type fio jq >/dev/null 2>&1 || { echo "SKIP: no fio or no jq"; exit 77; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 mkdir native host cached overlay
-passed=0 failed=0
 
 job="fio --name=j --ioengine=io_uring --size=4m --bs=4k --rw=randrw --iodepth=16
 	--verify=crc32c --verify_fatal=1 --verify_state_save=0 --output-format=json"
@@ -27,17 +26,8 @@ counts() { # DIR COMMAND...
 	local in=$1
 	shift
 	rm -f "$in"/*
-	timeout 60 "$@" --directory="$in" >out.json 2>err || { echo "status $?"; cat err; return; }
+	timeout 300 "$@" --directory="$in" >out.json 2>err || { echo "status $?"; cat err; return; }
 	jq -c '.jobs[] | [.error, .read.total_ios, .write.total_ios]' out.json
-}
-
-check() { # WHAT EXPECTED GOT
-	if [ "$2" = "$3" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		printf 'FAIL %s:\n%s\nnot:\n%s\n' "$1" "$3" "$2"
-	fi
 }
 
 for way in "${ways[@]}"; do
@@ -47,7 +37,7 @@ for way in "${ways[@]}"; do
 	esac
 	check "host $way" "$natively" \
 		"$(counts host "$nacre" do --bind "$dir/host:$dir/host" -- $job $way)"
-	timeout 60 $job $way --directory=host --verify_only >out.json 2>err
+	timeout 300 $job $way --directory=host --verify_only >out.json 2>err
 	check "host $way: what is there" 0 $?
 	check "forcecache $way" "$natively" \
 		"$(counts cached "$nacre" do --bind "$dir/cached:$dir/cached,forcecache" -- $job $way)"
@@ -55,5 +45,4 @@ for way in "${ways[@]}"; do
 	check "overlay $way: nothing on the host" "" "$(ls overlay)"
 	check "tmpfs $way" "$natively" "$(counts /nonexistent "$nacre" do --tmpfs /nonexistent -- $job $way)"
 done
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+end_of_checks

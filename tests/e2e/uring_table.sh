@@ -2,29 +2,18 @@
 # docs/io_uring.md says of every operation what IORING_REGISTER_PROBE says; and the
 # switches that take io_uring, or operations of it, away.
 set -u
-nacre=${NACRE:-build/nacre}
+. "$(dirname "$0")/checklib.bash"
 probe=${BUILD:-build}/tests/guest/uring_probe
 doc=${SOURCE:-.}/docs/io_uring.md
-passed=0 failed=0
-
-check() { # WHAT EXPECTED GOT
-	if [ "$2" = "$3" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		printf 'FAIL %s:\n%s\n' "$1" "$(diff <(echo "$2") <(echo "$3") | head -20)"
-	fi
-}
 
 # Rows of the table: | number | name | since | yes or errno | test |
 documented=$(sed -n 's/^| \([0-9][0-9]*\) | [a-z_0-9]* | [0-9.]* | \([a-zA-Z]*\) .*/\1 \2/p' "$doc" |
 	sed 's/ yes$/ 1/; s/ E[A-Z]*$/ 0/')
-check "the table of operations" "$documented" "$(timeout 20 "$nacre" do -- "$probe")"
+check "the table of operations" "$documented" "$(timeout 300 "$nacre" do -- "$probe")"
 check "a table" 63 "$(echo "$documented" | wc -l)"
-check "--no-io-uring" "SKIP: no io_uring here" "$(timeout 20 "$nacre" do --no-io-uring -- "$probe")"
+check "--no-io-uring" "SKIP: no io_uring here" "$(timeout 300 "$nacre" do --no-io-uring -- "$probe")"
 check "--no-io-uring-op" "$(echo "$documented" | sed 's/^26 1$/26 0/; s/^16 1$/16 0/')" \
-	"$(timeout 20 "$nacre" do --no-io-uring-op send,connect -- "$probe")"
-timeout 20 "$nacre" do --no-io-uring-op nonsense -- true 2>/dev/null
+	"$(timeout 300 "$nacre" do --no-io-uring-op send,connect -- "$probe")"
+timeout 300 "$nacre" do --no-io-uring-op nonsense -- true 2>/dev/null
 check "an unknown operation" 125 $?
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+end_of_checks
