@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static __thread int tls = 5;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -124,8 +125,7 @@ static void numbers(void)
 	CHECK_EQ(got[0], getpid());
 	CHECK(got[1] != getpid());
 	/* Joined is when its memory may go; the number goes a moment later. */
-	for (int i = 0; i < 2000 && syscall(SYS_tgkill, getpid(), got[1], 0) == 0; i++)
-		usleep(1000);
+	WAIT_UNTIL(syscall(SYS_tgkill, getpid(), got[1], 0) != 0);
 	CHECK_ERR(syscall(SYS_tgkill, getpid(), got[1], 0), ESRCH);
 }
 

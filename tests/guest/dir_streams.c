@@ -22,12 +22,15 @@ static bool stays(int n)
 	return n % 4 != 1;
 }
 
+/* All are names of a few files: ext4 seeks long for an inode where many have just been
+ * freed, which the run before this one has done. */
 static void make(const char *kind, int n)
 {
-	char name[32];
+	char file[32], name[32];
 
+	sprintf(file, "file%d", n % 100);
 	sprintf(name, "d/%s%d", kind, n);
-	CHECK(mknod(name, S_IFREG | 0600, 0) == 0);
+	CHECK(link(file, name) == 0);
 }
 
 static void drop(const char *kind, int n)
@@ -168,6 +171,12 @@ int main(void)
 
 	tmpdir_enter();
 	CHECK(mkdir("d", 0700) == 0);
+	for (int i = 0; i < 100; i++) {
+		char file[32];
+
+		sprintf(file, "file%d", i);
+		CHECK(mknod(file, S_IFREG | 0600, 0) == 0);
+	}
 	for (int n = 0; n < FILES; n++)
 		make("f", n);
 	d = opendir("d");

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 extern char **environ;
 static char self[4096];
@@ -79,7 +80,7 @@ static void race(void)
 /* The leader has left already. */
 static void *late_execer(void *arg)
 {
-	usleep(20000);
+	wait_state(getpid(), "Z");
 	return execer(arg);
 }
 

@@ -20,6 +20,7 @@
 #include <sys/xattr.h>
 
 #include "tmpdir.h"
+#include "waitfor.h"
 
 static int in;
 static struct {
@@ -315,6 +316,7 @@ static void the_queue(void)
 	struct pollfd p = { in, POLLIN, 0 };
 	char buf[64];
 	int n, status;
+	pid_t self = getpid();
 
 	CHECK_EQ(poll(&p, 1, 0), 0);
 	CHECK_ERR(read(in, buf, 64), EAGAIN);
@@ -330,7 +332,7 @@ static void the_queue(void)
 	/* Blocking: a child makes it happen. */
 	CHECK_EQ(fcntl(in, F_SETFL, 0), 0);
 	if (fork() == 0) {
-		usleep(20000);
+		wait_asleep(self, SYS_read);
 		_exit(unlink("d/abcdefgh"));
 	}
 	CHECK_EQ(read(in, buf, 64), 32);

@@ -2,9 +2,12 @@
  * waitid and SIGCHLD; SIGKILL of a stopped process; threads stop together. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static volatile sig_atomic_t chld;
 static volatile int chld_code, chld_status;
@@ -64,7 +67,7 @@ static void stop_continue_kill(void)
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	CHECK_EQ(WSTOPSIG(status), SIGTSTP);
 	CHECK(kill(pid, SIGTERM) == 0);
-	usleep(20000);
+	usleep(20000); /* that it could end in */
 	CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
 	CHECK(kill(pid, SIGCONT) == 0);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
@@ -113,15 +116,13 @@ static void by_sigchld(void)
 	kill(pid, SIGSTOP);
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	/* The stop can be seen a moment before the signal is sent, also on Linux. */
-	while (chld < 1)
-		usleep(1000);
+	WAIT_UNTIL(chld >= 1);
 	CHECK_EQ(chld, 1);
 	CHECK_EQ(chld_code, CLD_STOPPED);
 	CHECK_EQ(chld_status, SIGSTOP);
 	kill(pid, SIGCONT);
 	CHECK_EQ(waitpid(pid, &status, WCONTINUED), pid);
-	while (chld < 2)
-		usleep(1000);
+	WAIT_UNTIL(chld >= 2);
 	CHECK_EQ(chld_code, CLD_CONTINUED);
 	CHECK_EQ(chld_status, SIGCONT);
 	catch_chld(SA_NOCLDSTOP);
@@ -136,8 +137,6 @@ static void by_sigchld(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
-static volatile long *counters;
-
 static void *count(void *arg)
 {
 	for (;;)
@@ -148,35 +147,39 @@ static void *count(void *arg)
 /* All threads of a process stop, and all go on. */
 static void threads_stop(void)
 {
-	int fds[2], status;
-	long a[2], b[2];
+	volatile long *n =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
 	pid_t pid;
 
-	CHECK(pipe(fds) == 0);
+	CHECK(n != MAP_FAILED);
 	pid = fork();
 	if (pid == 0) {
 		pthread_t th;
-		static volatile long n[2];
 
-		counters = n;
-		pthread_create(&th, NULL, count, (void *)&n[1]);
-		CHECK(write(fds[1], "x", 1) == 1);
-		count((void *)&n[0]);
+		pthread_create(&th, NULL, count, (void *)(uintptr_t)&n[1]);
+		count((void *)(uintptr_t)&n[0]);
 	}
-	CHECK(read(fds[0], a, 1) == 1);
-	usleep(10000);
-	kill(pid, SIGSTOP);
-	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
-	CHECK(WIFSTOPPED(status));
-	kill(pid, SIGCONT);
-	CHECK_EQ(waitpid(pid, &status, WCONTINUED), pid);
+	for (int round = 0; round < 3; round++) {
+		long a = n[0], b = n[1];
+
+		WAIT_UNTIL(n[0] != a && n[1] != b);
+		kill(pid, SIGSTOP);
+		CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+		CHECK(WIFSTOPPED(status));
+		a = n[0];
+		b = n[1];
+		usleep(20000);
+		CHECK(n[0] == a && n[1] == b);
+		kill(pid, SIGCONT);
+		CHECK_EQ(waitpid(pid, &status, WCONTINUED), pid);
+	}
 	kill(pid, SIGSTOP);
 	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
 	kill(pid, SIGKILL);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	(void)a;
-	(void)b;
+	munmap((void *)(uintptr_t)n, 4096);
 }
 
 /* Handlers of stop signals run; SIGCONT's handler runs after continuing. */

@@ -1,26 +1,9 @@
 /* mount(2) with MS_MOVE and recursive binds: what is seen where afterwards, and the
  * errors. Natively in a mount namespace of its own. */
-#include <sched.h>
-#include <stdbool.h>
-#include <sys/mount.h>
 
 #include "check.h"
+#include "mounts.h"
 #include "tmpdir.h"
-
-static bool may_mount(void)
-{
-	char comm[32] = "";
-	FILE *f = fopen("/proc/1/comm", "r");
-	bool ours;
-
-	CHECK(f && fgets(comm, sizeof(comm), f));
-	fclose(f);
-	ours = strcmp(comm, "nacre\n") == 0;
-	if (geteuid() != 0)
-		return false;
-	return ours || (unshare(CLONE_NEWNS) == 0 &&
-			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-}
 
 static bool is_there(const char *name)
 {

@@ -1,33 +1,15 @@
 /* mount(2) of new file systems: tmpfs with its options, proc, sysfs, devpts; busy mounts,
  * wrong types and options. Natively in a mount namespace of its own. */
-#include <sched.h>
-#include <stdbool.h>
-#include <sys/mount.h>
 #include <sys/statfs.h>
 
 #include "check.h"
+#include "mounts.h"
 #include "tmpdir.h"
 
 #define TMPFS 0x01021994
 #define PROC 0x9fa0
 #define SYSFS 0x62656572
 #define DEVPTS 0x1cd1
-
-static bool may_mount(void)
-{
-	char comm[32] = "";
-	FILE *f = fopen("/proc/1/comm", "r");
-	bool ours;
-
-	CHECK(f && fgets(comm, sizeof(comm), f));
-	fclose(f);
-	ours = strcmp(comm, "nacre\n") == 0;
-	if (geteuid() != 0)
-		return false;
-	/* nacre has one mount namespace, which ends with the sandbox. */
-	return ours || (unshare(CLONE_NEWNS) == 0 &&
-			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-}
 
 static void check_type(const char *type, long magic)
 {

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #define NAME "/nacre-queue"
 
@@ -193,7 +194,7 @@ static pid_t receiver(mqd_t q)
 
 		_exit(n < 0 ? 100 : (int)n);
 	}
-	usleep(60000);
+	wait_asleep(pid, SYS_mq_timedreceive);
 	return pid;
 }
 
@@ -218,7 +219,7 @@ static void waiting(void)
 	a = fork();
 	if (a == 0)
 		_exit(put(q, "urgent", 3));
-	usleep(60000);
+	wait_asleep(a, SYS_mq_timedsend);
 	SAY(waiting_messages(q));
 	get(q, 20);
 	SAY(reap(a));
@@ -236,7 +237,7 @@ static void waiting(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	a = fork();
 	if (a == 0) {
-		usleep(60000);
+		wait_asleep(parent, SYS_mq_timedreceive);
 		kill(parent, SIGUSR1);
 		_exit(0);
 	}
@@ -246,9 +247,9 @@ static void waiting(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	a = fork();
 	if (a == 0) {
-		usleep(60000);
+		wait_asleep(parent, SYS_mq_timedreceive);
 		kill(parent, SIGUSR1);
-		usleep(60000);
+		wait_asleep(parent, SYS_mq_timedreceive);
 		_exit(put(q, "restarted", 0));
 	}
 	get(q, 20);
@@ -264,7 +265,7 @@ static void polling(void)
 	struct pollfd p = { q, POLLIN | POLLOUT, 0 };
 	struct epoll_event ev = { .events = EPOLLIN };
 	int ep = epoll_create1(0);
-	pid_t pid;
+	pid_t pid, parent = getpid();
 
 	SAY(poll(&p, 1, 0));
 	SAY(p.revents);
@@ -272,10 +273,10 @@ static void polling(void)
 	SAY(epoll_wait(ep, &ev, 1, 0));
 	pid = fork();
 	if (pid == 0) {
-		usleep(50000);
+		wait_asleep(parent, SYS_epoll_wait);
 		_exit(put(q, "x", 0));
 	}
-	SAY(epoll_wait(ep, &ev, 1, 10000));
+	SAY(epoll_wait(ep, &ev, 1, 60000));
 	SAY(poll(&p, 1, 0));
 	SAY(p.revents);
 	reap(pid);
@@ -393,8 +394,7 @@ static void notification_by_thread(void)
 	ev.sigev_value.sival_int = 55;
 	SAY(mq_notify(q, &ev));
 	SAY(put(q, "x", 0));
-	for (int i = 0; i < 5000 && !thread_told; i++)
-		usleep(1000);
+	WAIT_UNTIL(thread_told);
 	SAY(thread_told);
 	SAY(mq_notify(q, &ev));
 	SAY(mq_notify(q, NULL));

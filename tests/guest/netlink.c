@@ -95,7 +95,7 @@ static void errors(void)
 
 	CHECK_ERR(recv(s, &answer, 10, MSG_DONTWAIT), EAGAIN);
 	CHECK_EQ(ask(s, &rq, 0x7f0, 0, sizeof(rq.link)), NLMSG_LENGTH(sizeof(rq.link)));
-	CHECK_EQ(poll(&p, 1, 1000), 1);
+	CHECK_EQ(poll(&p, 1, 60000), 1);
 	CHECK_EQ(p.revents, POLLIN | POLLOUT);
 	CHECK_EQ(acknowledged(s), EOPNOTSUPP);
 	rq.link.ifi_index = 0x7fff;

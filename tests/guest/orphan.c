@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static int reap(pid_t pid)
 {
@@ -23,8 +24,9 @@ static void adopted_by_subreaper(void)
 	CHECK(pipe(fds) == 0);
 	pid = fork();
 	if (pid == 0) {
+		pid = getpid();
 		if (fork() == 0) {
-			usleep(30000);
+			WAIT_UNTIL(getppid() != pid);
 			report[0] = getpid();
 			report[1] = getppid();
 			CHECK(write(fds[1], report, sizeof(report)) == sizeof(report));

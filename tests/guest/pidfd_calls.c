@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -107,7 +108,7 @@ static void of_a_child(void)
 	SAY(epoll_ctl(ep, EPOLL_CTL_ADD, pf, &ev));
 	SAY(epoll_wait(ep, &o, 1, 0));
 	write(q[1], "x", 1);
-	SAY(epoll_wait(ep, &o, 1, 5000));
+	SAY(epoll_wait(ep, &o, 1, 60000));
 	printf("ev %x\n", o.events);
 	struct pollfd pl = { .fd = pf, .events = POLLIN | POLLOUT | POLLPRI };
 	SAY(poll(&pl, 1, 0));
@@ -186,25 +187,22 @@ static void threads(void)
 	if (tf >= 0) {
 		hit = 0;
 		SAY(ps(tf, SIGUSR1, 0, 0));
-		for (int i = 0; i < 1000 && !hit; i++)
-			usleep(1000);
+		WAIT_UNTIL(hit);
 		SAY(hit);
 		SAY(hittid == ttid);
 		SAY(ps(tf, SIGUSR1, 0, 1));
-		for (int i = 0; i < 1000 && hit < 2; i++)
-			usleep(1000);
+		WAIT_UNTIL(hit >= 2);
 		SAY(hittid == ttid);
 		pthread_sigmask(SIG_BLOCK, &set, 0);
 		SAY(ps(tf, SIGUSR1, 0, 2));
-		for (int i = 0; i < 1000 && hit < 3; i++)
-			usleep(1000);
+		WAIT_UNTIL(hit >= 3);
 		SAY(hit);
 		SAY(poll(&(struct pollfd){ .fd = tf, .events = POLLIN }, 1, 0));
 		write(tp[1], "x", 1);
 		pthread_join(t, 0);
-		usleep(20000);
+		wait_gone(ttid);
 		struct pollfd q2 = { .fd = tf, .events = POLLIN };
-		SAY(poll(&q2, 1, 1000));
+		SAY(poll(&q2, 1, 60000));
 		printf("%x\n", q2.revents);
 		SAY(ps(tf, SIGUSR1, 0, 0));
 		SAY(waitid(P_PIDFD, tf, &si, WEXITED));
@@ -220,9 +218,10 @@ static void threads(void)
 		if (!fork()) {
 			pause();
 		}
+		write(p[1], "x", 1);
 		pause();
 	}
-	usleep(20000);
+	read(p[0], b, 1);
 	pf = po(pid, 0);
 	SAY(ps(pf, SIGKILL, 0, 4));
 	printf("%x\n", reap(pid));

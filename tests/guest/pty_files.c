@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "ptypair.h"
+#include "waitfor.h"
 
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
@@ -115,7 +116,7 @@ static void closing(void)
 	CHECK_EQ(poll_now(p.slave), POLLOUT);
 	CHECK_EQ(write(p.slave, "last", 4), 4);
 	close(p.slave);
-	CHECK(is_ready(p.master, 1000));
+	CHECK(is_ready(p.master, 60000));
 	CHECK_EQ(poll_now(p.master), POLLIN | POLLOUT | POLLHUP);
 	CHECK_EQ(read(p.master, buf, sizeof(buf)), 4);
 	CHECK_ERR(read(p.master, buf, sizeof(buf)), EIO);
@@ -209,12 +210,19 @@ static long long now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-static void writer(int fd, const char *a, int pause_ms, const char *b)
+/* Writes the one when we sleep in read(2), and the other when we do so again; of a
+ * descriptor `between` a byte is read before that. */
+static void writer(int fd, const char *a, const char *b, int between)
 {
+	pid_t self = getpid();
+	char c;
+
 	if (fork() == 0) {
-		usleep(30000);
+		wait_asleep(self, SYS_read);
 		write(fd, a, strlen(a));
-		usleep((useconds_t)pause_ms * 1000);
+		if (between >= 0)
+			CHECK_EQ(read(between, &c, 1), 1);
+		wait_asleep(self, SYS_read);
 		write(fd, b, strlen(b));
 		_exit(0);
 	}
@@ -225,8 +233,9 @@ static void min_and_time(void)
 	struct ptypair p;
 	char buf[64];
 	long long t;
-	int n;
+	int n, ends[2];
 
+	CHECK(pipe(ends) == 0);
 	ptypair_open(&p);
 	make_raw(p.slave, 0, 0);
 	CHECK_EQ(read(p.slave, buf, sizeof(buf)), 0);
@@ -236,9 +245,9 @@ static void min_and_time(void)
 	CHECK(now_ms() - t >= 99);
 	/* A number of bytes, however they come. */
 	make_raw(p.slave, 4, 0);
-	writer(p.master, "ab", 30, "cd");
+	writer(p.master, "ab", "cd", -1);
 	CHECK_EQ(read(p.slave, buf, sizeof(buf)), 4);
-	writer(p.master, "a", 0, "b");
+	writer(p.master, "a", "b", -1);
 	CHECK_EQ(read(p.slave, buf, 2), 2); /* no more than asked for */
 	/* poll says so only when there are as many. */
 	CHECK_EQ(write(p.master, "abc", 3), 3);
@@ -246,13 +255,16 @@ static void min_and_time(void)
 	CHECK(ioctl(p.slave, FIONREAD, &n) == 0);
 	CHECK_EQ(n, 3);
 	CHECK_EQ(write(p.master, "d", 1), 1);
-	CHECK(is_ready(p.slave, 1000));
+	CHECK(is_ready(p.slave, 60000));
 	CHECK_EQ(read(p.slave, buf, sizeof(buf)), 4);
 	/* A time between bytes ends it, once the first is there. */
 	make_raw(p.slave, 10, 1);
-	writer(p.master, "ab", 400, "cd");
+	writer(p.master, "ab", "cd", ends[0]);
 	CHECK_EQ(read(p.slave, buf, sizeof(buf)), 2);
+	CHECK_EQ(write(ends[1], "n", 1), 1);
 	CHECK_EQ(read(p.slave, buf, sizeof(buf)), 2);
+	close(ends[0]);
+	close(ends[1]);
 	/* Not there: not waited for. */
 	fcntl(p.slave, F_SETFL, O_NONBLOCK);
 	make_raw(p.slave, 1, 0);
@@ -266,7 +278,7 @@ static void min_and_time(void)
 
 static int packet(int m, char *buf, int size)
 {
-	CHECK(is_ready(m, 1000));
+	CHECK(is_ready(m, 60000));
 	return (int)read(m, buf, (size_t)size);
 }
 
@@ -289,7 +301,7 @@ static void packets(void)
 	CHECK_EQ(packet(p.master, buf, sizeof(buf)), 1);
 	CHECK_EQ(buf[0], TIOCPKT_STOP);
 	CHECK_EQ(write(p.master, "\021", 1), 1);
-	CHECK(is_ready(p.master, 1000));
+	CHECK(is_ready(p.master, 60000));
 	CHECK(poll_now(p.master) & POLLPRI);
 	CHECK_EQ(packet(p.master, buf, sizeof(buf)), 1);
 	CHECK_EQ(buf[0], TIOCPKT_START);
@@ -332,10 +344,10 @@ static void flow(void)
 	CHECK(!(poll_now(p.slave) & POLLOUT));
 	CHECK(tcflow(p.slave, TCOON) == 0);
 	CHECK_EQ(write(p.slave, "x", 1), 1);
-	CHECK(is_ready(p.master, 1000));
+	CHECK(is_ready(p.master, 60000));
 	CHECK_EQ(read(p.master, buf, sizeof(buf)), 1);
 	CHECK(tcflow(p.slave, TCIOFF) == 0);
-	CHECK(is_ready(p.master, 1000));
+	CHECK(is_ready(p.master, 60000));
 	CHECK_EQ(read(p.master, buf, sizeof(buf)), 1);
 	CHECK_EQ(buf[0], 023);
 	while ((n = (int)write(p.slave, big, sizeof(big))) > 0)

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "ptypair.h"
+#include "waitfor.h"
 
 static struct ptypair p;
 
@@ -127,8 +128,7 @@ static void note(int sig)
 
 static void wait_for(int sig, int count)
 {
-	for (int i = 0; i < 2000 && got[sig] < count; i++)
-		usleep(1000);
+	WAIT_UNTIL(got[sig] >= count);
 	CHECK_EQ(got[sig], count);
 }
 
@@ -156,7 +156,7 @@ static void keys(void)
 	/* ISIG off: just bytes. */
 	set_modes(p.slave, 0, 0, 0);
 	CHECK_EQ(write(p.master, "\003", 1), 1);
-	CHECK(is_ready(p.slave, 1000));
+	CHECK(is_ready(p.slave, 60000));
 	CHECK_EQ(got[SIGINT], 2);
 }
 
@@ -242,12 +242,12 @@ static void orphaned(void)
 	CHECK(pipe(fds) == 0);
 	pid = fork();
 	if (pid == 0) {
-		pid_t child;
+		pid_t child, parent = getpid();
 
 		setpgid(0, 0);
 		child = fork();
 		if (child == 0) {
-			usleep(50000);
+			WAIT_UNTIL(getppid() != parent);
 			c = read(p.slave, &c, 1) == -1 && errno == EIO ? 'e' : 'x';
 			CHECK_EQ(write(fds[1], &c, 1), 1);
 			_exit(0);
@@ -305,8 +305,7 @@ static void hang_up(void)
 			/* Of the foreground group, but no leader: hears of it
 			 * when the leader ends. */
 			CHECK_EQ(write(fds[1], "r", 1), 1);
-			while (!got[SIGHUP])
-				usleep(1000);
+			WAIT_UNTIL(got[SIGHUP]);
 			CHECK_ERR(open("/dev/tty", O_RDWR), ENXIO);
 			CHECK_EQ(write(fds[1], "c", 1), 1);
 			_exit(0);
@@ -322,7 +321,7 @@ static void hang_up(void)
 		_exit(0);
 	}
 	CHECK_EQ(read(fds[0], &c, 1), 1);
-	usleep(20000);
+	wait_asleep(pid, SYS_read);
 	close(p.master);
 	CHECK_EQ(read(fds[0], &c, 1), 1);
 	CHECK_EQ(c, 'l');
@@ -349,8 +348,7 @@ static void leader_ends(void)
 		if (fork() == 0) {
 			signal(SIGHUP, note);
 			CHECK_EQ(write(fds[1], "r", 1), 1);
-			while (!got[SIGHUP])
-				usleep(1000);
+			WAIT_UNTIL(got[SIGHUP]);
 			CHECK_ERR(open("/dev/tty", O_RDWR), ENXIO);
 			CHECK_EQ(write(fds[1], "h", 1), 1);
 			_exit(0);

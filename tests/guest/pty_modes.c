@@ -213,7 +213,7 @@ static void mode_change(void)
 	read_slave();
 	printf("\nto canonical:");
 	type(KEYS("fgh"));
-	CHECK(is_ready(p.slave, 1000));
+	CHECK(is_ready(p.slave, 60000));
 	set_modes(p.slave, 0, 0, ICANON);
 	read_slave();
 	type(KEYS("ij\n"));
@@ -239,7 +239,7 @@ static void long_line(void)
 	big[4999] = '\n';
 	for (int i = 0; i < 5000; i += 100)
 		CHECK_EQ(write(p.master, big + i, 100), 100);
-	CHECK(is_ready(p.slave, 1000));
+	CHECK(is_ready(p.slave, 60000));
 	n = (int)read(p.slave, back, sizeof(back));
 	printf("long line: %d, ends %o\n", n, back[n - 1]);
 }

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -82,14 +83,12 @@ static void until(pid_t p, int what)
 }
 static void until_gone(pid_t p)
 {
-	for (int i = 0; i < 3000 && kill(p, 0) == 0; i++)
-		usleep(1000);
+	WAIT_UNTIL(kill(p, 0) != 0);
 }
 /* Signals to be shown have time to come. */
 static void await(int count)
 {
-	for (int i = 0; i < 3000 && n < count; i++)
-		usleep(1000);
+	WAIT_UNTIL(n >= count);
 }
 static int s;
 static pid_t p;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -52,26 +53,16 @@ static void signals(void)
 	CHECK_ERR(read(fd, si, 10), EINVAL);
 	/* Blocking, woken by a child. */
 	CHECK(fcntl(fd, F_SETFL, 0) == 0);
-	pid = fork();
-	if (pid == 0) {
-		usleep(20000);
-		kill(self, SIGUSR1);
-		_exit(0);
-	}
+	pid = signal_when_asleep(SIGUSR1, SYS_read, 1);
 	CHECK_EQ(read(fd, si, sizeof(si)), (ssize_t)sizeof(si[0]));
 	CHECK_EQ(si[0].ssi_pid, pid);
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	/* Polling blocks and wakes too. */
-	pid = fork();
-	if (pid == 0) {
-		usleep(20000);
-		kill(self, SIGUSR1);
-		_exit(0);
-	}
+	pid = signal_when_asleep(SIGUSR1, SYS_poll, 1);
 	{
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
-		CHECK_EQ(poll(&p, 1, 5000), 1);
+		CHECK_EQ(poll(&p, 1, 60000), 1);
 	}
 	CHECK_EQ(read(fd, si, sizeof(si)), (ssize_t)sizeof(si[0]));
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
@@ -107,7 +98,7 @@ static void pidfds(void)
 	{
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
-		CHECK_EQ(poll(&p, 1, 5000), 1);
+		CHECK_EQ(poll(&p, 1, 60000), 1);
 	}
 	memset(&si, 0, sizeof(si));
 	CHECK(waitid(P_PIDFD, (id_t)fd, &si, WEXITED) == 0);

@@ -3,14 +3,13 @@
 #include <poll.h>
 #include <linux/futex.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
-#include "waitfor.h"
+#include "disturb.h"
 
 static volatile sig_atomic_t hits;
 
@@ -121,41 +120,9 @@ static void sleeping(void)
 	reap(pid);
 }
 
-struct disturbance {
-	int count, over;
-};
-
-/* A child that does something to us again and again while we sleep, counts how often,
- * and ends when it is told that it is over. */
-static pid_t disturb(void (*how)(pid_t), volatile struct disturbance *d)
-{
-	pid_t self = getpid(), pid;
-
-	d->count = d->over = 0;
-	pid = fork();
-	CHECK(pid >= 0);
-	if (pid != 0)
-		return pid;
-	while (!d->over) {
-		if (thread_sleeps_in(self, -1)) {
-			how(self);
-			d->count++;
-		}
-		usleep(1000);
-	}
-	_exit(0);
-}
-
 static void send_ignored(pid_t pid)
 {
 	kill(pid, SIGUSR1);
-}
-
-static void stop_and_continue(pid_t pid)
-{
-	kill(pid, SIGSTOP);
-	usleep(10000);
-	kill(pid, SIGCONT);
 }
 
 /* What no handler sees leaves a sleep as it is, or interrupts it to be continued by
@@ -163,23 +130,14 @@ static void stop_and_continue(pid_t pid)
  * each time it would never end. */
 static void undisturbed(void (*how)(pid_t))
 {
-	volatile struct disturbance *d =
-		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct timespec start, ts = { 0, 200000000 };
-	pid_t pid;
-	int before;
+	struct disturbance d;
 
-	CHECK(d != MAP_FAILED);
 	signal(SIGUSR1, SIG_IGN);
-	pid = disturb(how, d);
-	do {
-		before = d->count;
-		clock_gettime(CLOCK_MONOTONIC, &start);
-		CHECK(nanosleep(&ts, NULL) == 0);
-		CHECK(elapsed_ms(&start) >= 199);
-	} while (d->count < before + 3);
-	d->over = 1;
-	reap(pid);
+	disturb_begin(&d, how);
+	DISTURBED(&d, clock_gettime(CLOCK_MONOTONIC, &start); CHECK(nanosleep(&ts, NULL) == 0);
+		  CHECK(elapsed_ms(&start) >= 199));
+	disturb_end(&d);
 }
 
 static void polling(void)

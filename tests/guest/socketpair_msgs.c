@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static void pair(int type, int s[2])
 {
@@ -346,7 +347,7 @@ static void waiting(void)
 	struct timespec a, b;
 	char buf[8];
 	int s[2], status;
-	pid_t pid;
+	pid_t pid, self = getpid();
 
 	pair(SOCK_STREAM, s);
 	CHECK(setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
@@ -356,9 +357,9 @@ static void waiting(void)
 	CHECK((b.tv_sec - a.tv_sec) * 1000000000l + b.tv_nsec - a.tv_nsec >= 29000000);
 	pid = fork();
 	if (!pid) {
-		usleep(10000);
+		wait_asleep(self, SYS_recvfrom);
 		CHECK_EQ(write(s[0], "abcd", 4), 4);
-		usleep(10000);
+		wait_asleep(self, SYS_recvfrom);
 		CHECK_EQ(write(s[0], "efgh", 4), 4);
 		_exit(0);
 	}

@@ -3,9 +3,11 @@
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #ifndef MSG_COPY
 #define MSG_COPY 040000
@@ -128,7 +130,7 @@ static pid_t receiver(long type, size_t size)
 
 		_exit(n >= 0 ? 10 + (int)n : errno == EIDRM ? 3 : errno == E2BIG ? 4 : 5);
 	}
-	usleep(60000);
+	wait_asleep(pid, SYS_msgrcv);
 	return pid;
 }
 
@@ -162,7 +164,7 @@ static void waiting(void)
 	SAY(put(1, "x", IPC_NOWAIT));
 	a = fork();
 	if (a == 0) {
-		usleep(50000);
+		wait_asleep(parent, SYS_msgsnd);
 		msgrcv(id, &m, 100, 0, 0);
 		_exit(0);
 	}
@@ -173,7 +175,7 @@ static void waiting(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	a = fork();
 	if (a == 0) {
-		usleep(50000);
+		wait_asleep(parent, SYS_msgrcv);
 		kill(parent, SIGUSR1);
 		_exit(0);
 	}
@@ -185,7 +187,7 @@ static void waiting(void)
 	kill(a, SIGSTOP);
 	waitpid(a, NULL, WUNTRACED);
 	kill(a, SIGCONT);
-	usleep(20000);
+	wait_asleep(a, SYS_msgrcv);
 	SAY(put(1, "went on", 0));
 	SAY(WEXITSTATUS(reap(a)));
 	a = receiver(0, 10);
@@ -208,7 +210,7 @@ static void locking_out(void)
 		setuid(65534);
 		_exit(msgrcv(id, &m, 10, 0, 0) < 0 ? errno : 0);
 	}
-	usleep(60000);
+	wait_asleep(a, SYS_msgrcv);
 	ds = stat_now();
 	ds.msg_perm.mode = 0600;
 	SAY(msgctl(id, IPC_SET, &ds));

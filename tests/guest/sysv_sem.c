@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 union semun {
 	int val;
@@ -55,8 +56,7 @@ static void show_all(const char *title)
 /* Until a process waits for the semaphore to rise, or to be zero. */
 static void until_waiting(int num, int cmd)
 {
-	for (int i = 0; i < 5000 && semctl(id, num, cmd) == 0; i++)
-		usleep(1000);
+	WAIT_UNTIL(semctl(id, num, cmd) != 0);
 }
 
 static void getting(void)
@@ -207,8 +207,7 @@ static void order(void)
 	small = fork();
 	if (small == 0)
 		_exit(op(0, -1, 0) == 0 ? 7 : 6);
-	while (semctl(id, 0, GETNCNT) < 2)
-		usleep(1000);
+	WAIT_UNTIL(semctl(id, 0, GETNCNT) == 2);
 	SAY(op(0, 1, 0)); /* the smaller wish passes */
 	SAY(WEXITSTATUS(reap(small)));
 	SAY(semctl(id, 0, GETNCNT));
@@ -251,15 +250,17 @@ static void undoing(void)
 	set(0, 1);
 	IN_CHILD(op(0, -1, SEM_UNDO); pid = fork(); if (pid == 0) _exit(op(0, -1, 0) == 0 ? 5 : 6);
 		 until_waiting(0, GETNCNT));
-	for (int i = 0; i < 2000 && value(0) != 0; i++)
-		usleep(1000);
+	WAIT_UNTIL(value(0) == 0);
 	SAY(value(0));
 	semctl(id, 0, IPC_RMID);
 }
 
+static volatile pid_t lowering;
+
 static void *lower(void *arg)
 {
 	(void)arg;
+	lowering = gettid();
 	op(0, -1, SEM_UNDO);
 	return NULL;
 }
@@ -271,8 +272,8 @@ static void threads(void)
 
 	id = semget(IPC_PRIVATE, 1, 0600);
 	set(0, 3);
-	IN_CHILD(pthread_create(&th, NULL, lower, NULL); pthread_join(th, NULL); usleep(10000);
-		 printf("joined %d\n", value(0)));
+	IN_CHILD(pthread_create(&th, NULL, lower, NULL); pthread_join(th, NULL);
+		 wait_gone(lowering); printf("joined %d\n", value(0)));
 	SAY(value(0));
 	semctl(id, 0, IPC_RMID);
 }

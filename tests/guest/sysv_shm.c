@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "say.h"
+#include "waitfor.h"
 
 #define KEY 0x6e616375
 #define FAILED ((void *)-1)
@@ -237,28 +238,28 @@ static void removing(void)
 static void through_exec(void)
 {
 	pid_t pid;
-	int fds[2];
+	int fds[2], hold[2];
 	char c;
 
 	id = shmget(IPC_PRIVATE, 4096, 0600);
 	pipe(fds);
+	pipe(hold);
 	pid = fork();
 	if (pid == 0) {
 		shmat(id, NULL, 0);
-		dup2(fds[0], 0);
+		dup2(hold[0], 0);
 		write(fds[1], "1", 1);
-		close(fds[1]);
-		usleep(10000);
 		execl("/bin/cat", "cat", NULL);
 		_exit(1);
 	}
 	while (read(fds[0], &c, 1) != 1)
 		;
-	for (int i = 0; i < 2000 && attached(); i++)
-		usleep(1000);
+	WAIT_UNTIL(!attached());
 	SAY(attached()); /* cat has it no more */
-	close(fds[1]);
-	close(fds[0]);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(hold[i]);
+	}
 	kill(pid, 9);
 	reap(pid);
 	SAY(shmctl(id, IPC_RMID, NULL));

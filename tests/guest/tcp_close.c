@@ -28,16 +28,15 @@ static void they_close(void)
 	CHECK_EQ(events_now(p[0]), EV_OPEN);
 	CHECK_EQ(send(p[1], "last", 4, 0), 4);
 	close(p[1]);
-	CHECK_EQ(events_within(p[0], POLLRDHUP, 1000), POLLRDHUP);
-	CHECK_EQ(events_now(p[0]), EV_OPEN | EV_READ | POLLRDHUP);
+	CHECK_EQ(events_within(p[0], POLLRDHUP, LONG_MS), POLLRDHUP);
+	EVENTS_BECOME(p[0], EV_OPEN | EV_READ | POLLRDHUP);
 	CHECK_EQ(state_of(p[0]), TCP_CLOSE_WAIT);
 	CHECK_EQ(recv(p[0], buf, 8, 0), 4);
 	CHECK_EQ(recv(p[0], buf, 8, 0), 0);
 	CHECK_EQ(recv(p[0], buf, 8, MSG_DONTWAIT), 0);
 	/* The first write is answered with a reset, the next meets it. */
 	CHECK_EQ(send(p[0], "x", 1, MSG_NOSIGNAL), 1);
-	usleep(1000);
-	CHECK_EQ(events_now(p[0]), EV_OPEN | EV_READ | POLLRDHUP | POLLHUP | POLLERR);
+	EVENTS_BECOME(p[0], EV_OPEN | EV_READ | POLLRDHUP | POLLHUP | POLLERR);
 	CHECK_ERR(send(p[0], "x", 1, MSG_NOSIGNAL), EPIPE);
 	CHECK_EQ(recv(p[0], buf, 8, 0), 0);
 	CHECK_EQ(state_of(p[0]), TCP_CLOSE);
@@ -54,7 +53,7 @@ static void half_closed(void)
 	tcp_pair(p);
 	CHECK_EQ(shutdown(p[0], SHUT_WR), 0);
 	CHECK(state_of(p[0]) == TCP_FIN_WAIT1 || state_of(p[0]) == TCP_FIN_WAIT2);
-	CHECK_EQ(state_of(p[1]), TCP_CLOSE_WAIT);
+	WAIT_UNTIL(state_of(p[1]) == TCP_CLOSE_WAIT);
 	CHECK_ERR(send(p[0], "x", 1, MSG_NOSIGNAL), EPIPE);
 	CHECK_EQ(events_now(p[0]), EV_OPEN);
 	CHECK_EQ(recv(p[1], buf, 8, 0), 0);
@@ -62,10 +61,10 @@ static void half_closed(void)
 	CHECK_EQ(recv(p[0], buf, 8, 0), 5);
 	CHECK_EQ(shutdown(p[1], SHUT_WR), 0);
 	CHECK_EQ(recv(p[0], buf, 8, 0), 0);
-	CHECK_EQ(events_now(p[0]), EV_OPEN | EV_READ | POLLRDHUP | POLLHUP);
-	CHECK_EQ(events_now(p[1]), EV_OPEN | EV_READ | POLLRDHUP | POLLHUP);
-	CHECK_EQ(state_of(p[0]), TCP_CLOSE);
-	CHECK_EQ(state_of(p[1]), TCP_CLOSE);
+	EVENTS_BECOME(p[0], EV_OPEN | EV_READ | POLLRDHUP | POLLHUP);
+	EVENTS_BECOME(p[1], EV_OPEN | EV_READ | POLLRDHUP | POLLHUP);
+	WAIT_UNTIL(state_of(p[0]) == TCP_CLOSE);
+	WAIT_UNTIL(state_of(p[1]) == TCP_CLOSE);
 	CHECK_ERR(shutdown(p[0], SHUT_WR), ENOTCONN);
 	CHECK_ERR(connect4(p[0], "127.0.0.1", 1), EISCONN);
 	close(p[0]);
@@ -99,10 +98,11 @@ static void reset_by_unread_data(void)
 
 	tcp_pair(p);
 	CHECK_EQ(send(p[0], "unread", 6, 0), 6);
+	CHECK_EQ(events_within(p[1], POLLIN, LONG_MS), POLLIN);
 	CHECK_EQ(send(p[1], "hello", 5, 0), 5);
+	CHECK_EQ(events_within(p[0], POLLIN, LONG_MS), POLLIN);
 	close(p[1]);
-	usleep(1000);
-	CHECK_EQ(events_now(p[0]), EV_OPEN | EV_READ | POLLRDHUP | POLLHUP | POLLERR);
+	EVENTS_BECOME(p[0], EV_OPEN | EV_READ | POLLRDHUP | POLLHUP | POLLERR);
 	CHECK_EQ(recv(p[0], buf, 8, 0), 5); /* what had come is there */
 	CHECK_ERR(recv(p[0], buf, 8, 0), ECONNRESET);
 	CHECK_EQ(recv(p[0], buf, 8, 0), 0);
@@ -131,6 +131,7 @@ static void reset_by_linger(void)
 	CHECK_EQ(recv(p[0], buf, 8, 0), 0);
 	CHECK_EQ(setsockopt(p[1], SOL_SOCKET, SO_LINGER, &l, sizeof(l)), 0);
 	close(p[1]);
+	WAIT_UNTIL(events_within(p[0], 0, 0) & POLLERR);
 	CHECK_EQ(int_option(p[0], SOL_SOCKET, SO_ERROR), EPIPE);
 	close(p[0]);
 
@@ -182,14 +183,14 @@ static void epoll_edges(void)
 	CHECK_EQ(got.events, EPOLLOUT);
 	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 0);
 	CHECK_EQ(send(p[1], "a", 1, 0), 1);
-	CHECK_EQ(epoll_wait(ep, &got, 1, 1000), 1);
+	CHECK_EQ(epoll_wait(ep, &got, 1, LONG_MS), 1);
 	CHECK_EQ(got.events, EPOLLIN | EPOLLOUT);
 	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 0);
 	CHECK_EQ(send(p[1], "b", 1, 0), 1);
-	CHECK_EQ(epoll_wait(ep, &got, 1, 1000), 1);
+	CHECK_EQ(epoll_wait(ep, &got, 1, LONG_MS), 1);
 	CHECK_EQ(recv(p[0], buf, 8, 0), 2);
 	CHECK_EQ(shutdown(p[1], SHUT_WR), 0);
-	CHECK_EQ(epoll_wait(ep, &got, 1, 1000), 1);
+	CHECK_EQ(epoll_wait(ep, &got, 1, LONG_MS), 1);
 	CHECK_EQ(got.events, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 	CHECK_EQ(epoll_wait(ep, &got, 1, 0), 0);
 	close(ep);
@@ -246,6 +247,7 @@ static void time_wait_of_client(void)
 	mine = port_of(c);
 	s = accept(l, NULL, NULL);
 	close(c);
+	WAIT_UNTIL(state_of(s) == TCP_CLOSE_WAIT);
 	close(s);
 	close(l);
 	l = inet_sock(AF_INET, SOCK_STREAM);

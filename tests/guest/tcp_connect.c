@@ -80,23 +80,23 @@ static void without_blocking(void)
 	CHECK_ERR(accept(l, NULL, NULL), EAGAIN);
 	CHECK_EQ(events_now(l), 0);
 	CHECK_ERR(connect4(c, "127.0.0.1", port), EINPROGRESS);
-	CHECK_EQ(events_within(c, POLLOUT, 1000), POLLOUT);
+	CHECK_EQ(events_within(c, POLLOUT, LONG_MS), POLLOUT);
 	CHECK_EQ(int_option(c, SOL_SOCKET, SO_ERROR), 0);
 	CHECK_EQ(connect4(c, "127.0.0.1", port), 0);
 	CHECK_ERR(connect4(c, "127.0.0.1", port), EISCONN);
-	CHECK_EQ(events_within(l, POLLIN, 1000), POLLIN);
+	CHECK_EQ(events_within(l, POLLIN, LONG_MS), POLLIN);
 	close(accept(l, NULL, NULL));
 	close(c);
 	close(l);
 
 	c = inet_sock(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
 	CHECK_ERR(connect4(c, "127.0.0.1", port), EINPROGRESS);
-	CHECK_EQ(events_within(c, POLLOUT, 1000), POLLOUT | POLLERR | POLLHUP);
+	CHECK_EQ(events_within(c, POLLOUT, LONG_MS), POLLOUT | POLLERR | POLLHUP);
 	CHECK_EQ(int_option(c, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
 	CHECK_EQ(int_option(c, SOL_SOCKET, SO_ERROR), 0);
 	CHECK_ERR(connect4(c, "127.0.0.1", port), ECONNABORTED);
 	CHECK_ERR(connect4(c, "127.0.0.1", port), EINPROGRESS);
-	CHECK_EQ(events_within(c, POLLOUT, 1000), POLLOUT | POLLERR | POLLHUP);
+	CHECK_EQ(events_within(c, POLLOUT, LONG_MS), POLLOUT | POLLERR | POLLHUP);
 	CHECK_ERR(connect4(c, "127.0.0.1", port), ECONNREFUSED);
 	close(c);
 }
@@ -118,7 +118,7 @@ static void backlog(void)
 	CHECK(port_of(second) != 0);
 	a = accept(l, NULL, NULL);
 	CHECK(a >= 0);
-	CHECK_EQ(events_within(second, POLLOUT, 10000), POLLOUT);
+	CHECK_EQ(events_within(second, POLLOUT, LONG_MS), POLLOUT);
 	b = accept(l, NULL, NULL);
 	CHECK(b >= 0);
 	CHECK_EQ(send(second, "y", 1, 0), 1);
@@ -142,7 +142,7 @@ static void closed_while_waiting(void)
 	CHECK_EQ(events_within(second, POLLOUT | POLLIN, 50), 0);
 	close(second); /* gives up */
 	close(l);
-	CHECK_EQ(events_within(first, POLLIN, 1000), POLLIN | POLLERR | POLLHUP);
+	CHECK_EQ(events_within(first, POLLIN, LONG_MS), POLLIN | POLLERR | POLLHUP);
 	CHECK_ERR(recv(first, &c, 1, 0), ECONNRESET);
 	close(first);
 }
@@ -156,10 +156,8 @@ static void *interrupt_soon(void *arg)
 {
 	pthread_t *who = arg;
 
-	for (int i = 0; i < 20; i++) {
-		usleep(20000);
-		pthread_kill(*who, SIGUSR1);
-	}
+	wait_asleep(getpid(), SYS_connect);
+	pthread_kill(*who, SIGUSR1);
 	return NULL;
 }
 
@@ -248,7 +246,7 @@ static void inherited(void)
 	CHECK(port_of(l) != 0);
 	CHECK_EQ(connect4(c, "127.0.0.1", port_of(l)), 0);
 	CHECK_EQ(send(c, "early", 5, 0), 5);
-	CHECK_EQ(events_within(l, POLLIN, 1000), POLLIN);
+	CHECK_EQ(events_within(l, POLLIN, LONG_MS), POLLIN);
 	s = accept4(l, NULL, NULL, SOCK_CLOEXEC);
 	CHECK_EQ(fcntl(s, F_GETFD), FD_CLOEXEC);
 	CHECK_EQ(fcntl(s, F_GETFL) & O_NONBLOCK, 0);

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "tmpdir.h"
+#include "waitfor.h"
 
 static void sendfiles(void)
 {
@@ -125,7 +126,7 @@ static void vmsplices(void)
 
 static void *write_later(void *arg)
 {
-	usleep(20000);
+	wait_asleep(getpid(), SYS_tee);
 	CHECK_EQ(write(*(int *)arg, "late", 4), 4);
 	return NULL;
 }

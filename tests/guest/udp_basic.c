@@ -152,7 +152,7 @@ static void refused(void)
 
 	CHECK_EQ(connect4(c, "127.0.0.1", port), 0);
 	CHECK_EQ(send(c, "x", 1, 0), 1);
-	CHECK_EQ(events_within(c, POLLIN, 1000), POLLERR);
+	CHECK_EQ(events_within(c, POLLIN, LONG_MS), POLLERR);
 	CHECK_ERR(send(c, "x", 1, 0), ECONNREFUSED);
 	CHECK_EQ(send(c, "x", 1, 0), 1);
 	CHECK_ERR(recv(c, buf, 8, 0), ECONNREFUSED);
@@ -189,7 +189,7 @@ static void error_queue(void)
 	CHECK_ERR(recvmsg(u, &h, MSG_ERRQUEUE), EAGAIN);
 	set_int(u, IPPROTO_IP, IP_RECVERR, 1);
 	CHECK_EQ(send_to4(u, "lost", 4, "127.0.0.1", port), 4);
-	CHECK_EQ(events_within(u, POLLIN, 1000), POLLERR);
+	CHECK_EQ(events_within(u, POLLIN, LONG_MS), POLLERR);
 	h.msg_namelen = sizeof(name);
 	h.msg_controllen = sizeof(control);
 	CHECK_EQ(recvmsg(u, &h, MSG_ERRQUEUE), 4);

@@ -123,7 +123,7 @@ static void abstract(void)
 	CHECK_EQ(recv(s, name, 8, 0), 3);
 	CHECK(!memcmp(name, "two", 3));
 	close(s);
-	CHECK_EQ(poll(&(struct pollfd){ .fd = c, .events = POLLIN }, 1, 1000), 1);
+	CHECK_EQ(poll(&(struct pollfd){ .fd = c, .events = POLLIN }, 1, 60000), 1);
 	CHECK_EQ(recv(c, name, 8, 0), 0);
 	close(c);
 	close(l);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "ring.h"
+#include "waitfor.h"
 
 #define SIZE_U32 2
 #define PRIVATE 128
@@ -237,8 +238,7 @@ static void leaves(enum how how, unsigned flags)
 	close(p[0]);
 	signal(SIGPIPE, SIG_IGN);
 	/* Requests are let go in the background. */
-	for (int i = 0; i < 1000 && write(p[1], "", 1) == 1; i++)
-		usleep(10000);
+	WAIT_UNTIL(write(p[1], "", 1) != 1);
 	CHECK_ERR(write(p[1], "", 1), EPIPE);
 	close(p[1]);
 }

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "tmpdir.h"
+#include "waitfor.h"
 
 static int lock(int fd, int cmd, int type, off_t start, off_t len)
 {
@@ -63,28 +64,22 @@ static void flocks(void)
 
 static void flock_waits(void)
 {
-	int a = open("f", O_RDONLY), p[2], status;
-	char c;
+	int a = open("f", O_RDONLY), status;
 
 	CHECK(flock(a, LOCK_EX) == 0);
-	CHECK(pipe(p) == 0);
 	pid_t pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		int b = open("f", O_RDONLY);
 
-		CHECK_EQ(write(p[1], "r", 1), 1);
 		CHECK(flock(b, LOCK_EX) == 0);
 		_exit(0);
 	}
-	CHECK_EQ(read(p[0], &c, 1), 1);
-	usleep(20000);
+	wait_asleep(pid, SYS_flock);
 	CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
 	CHECK(flock(a, LOCK_UN) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 	close(a);
-	close(p[0]);
-	close(p[1]);
 }
 
 static void posix_locks(void)
@@ -151,36 +146,39 @@ static void on_alarm(int sig)
 static void waiting_and_deadlock(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
-	int fd = open("f", O_RDWR), p[2], status;
+	int fd = open("f", O_RDWR), p[2], go[2], status;
+	pid_t alarm_pid;
 	char c;
 
-	CHECK(pipe(p) == 0);
+	CHECK(pipe(p) == 0 && pipe(go) == 0);
 	CHECK(lock(fd, F_SETLK, F_WRLCK, 0, 1) == 0);
 	pid_t pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		CHECK(lock(fd, F_SETLK, F_WRLCK, 1, 1) == 0);
 		CHECK_EQ(write(p[1], "r", 1), 1);
-		/* Until the parent gives up; whoever comes second meets the deadlock. */
-		while (lock(fd, F_SETLKW, F_WRLCK, 0, 1) < 0)
-			CHECK_EQ(errno, EDEADLK);
+		CHECK_EQ(read(go[0], &c, 1), 1);
+		/* Until the parent gives up. */
+		CHECK(lock(fd, F_SETLKW, F_WRLCK, 0, 1) == 0);
 		_exit(0);
 	}
 	CHECK_EQ(read(p[0], &c, 1), 1);
 	/* Once the child waits for us, waiting for it is a deadlock; before that a
 	 * signal ends our wait. */
 	CHECK(sigaction(SIGALRM, &sa, NULL) == 0);
-	for (;;) {
-		ualarm(20000, 0);
-		CHECK(lock(fd, F_SETLKW, F_WRLCK, 1, 1) == -1);
-		if (errno == EDEADLK)
-			break;
-		CHECK_EQ(errno, EINTR);
-	}
-	ualarm(0, 0);
+	alarm_pid = signal_when_asleep(SIGALRM, SYS_fcntl, 1);
+	CHECK_ERR(lock(fd, F_SETLKW, F_WRLCK, 1, 1), EINTR);
+	CHECK(waitpid(alarm_pid, &status, 0) == alarm_pid && status == 0);
+	CHECK_EQ(write(go[1], "g", 1), 1);
+	wait_asleep(pid, SYS_fcntl);
+	CHECK_ERR(lock(fd, F_SETLKW, F_WRLCK, 1, 1), EDEADLK);
 	CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 1) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 	close(fd);
+	for (int i = 0; i < 2; i++) {
+		close(p[i]);
+		close(go[i]);
+	}
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "waitfor.h"
 
 static inline int inet_sock(int family, int type)
 {
@@ -99,7 +100,9 @@ static inline void set_nonblock(int s)
 	CHECK_EQ(fcntl(s, F_SETFL, fcntl(s, F_GETFL) | O_NONBLOCK), 0);
 }
 
-/* What poll says now, or within a moment when nothing is there yet: 0 after it. */
+/* What poll says now, or within that time when nothing is there yet: 0 after it. */
+#define LONG_MS 60000 /* for what comes */
+
 static inline int events_within(int s, int events, int ms)
 {
 	struct pollfd p = { .fd = s, .events = (short)events };
@@ -113,6 +116,10 @@ static inline int events_now(int s)
 	return events_within(s, POLLIN | POLLOUT | POLLPRI | POLLRDHUP | POLLRDNORM | POLLWRNORM,
 			     0);
 }
+
+/* What was sent is with the other end in a moment: a busy machine takes packets from
+ * loopback in a thread of its own. */
+#define EVENTS_BECOME(s, events) WAIT_UNTIL(events_now(s) == (events))
 
 /* A listener at 127.0.0.1. */
 static inline int listener4(int backlog)

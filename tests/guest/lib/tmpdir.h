@@ -16,7 +16,7 @@ static inline int tmpdir_remove_one(const char *path, const struct stat *st, int
 {
 	(void)type;
 	(void)ftw;
-	if (!S_ISLNK(st->st_mode))
+	if (S_ISDIR(st->st_mode))
 		(void)chmod(path, 0700);
 	return remove(path);
 }

@@ -6,7 +6,7 @@
  *	wait_asleep(tid, SYS_read);    it sleeps in that call (-1: in any)
  *	wait_state(pid, "T");          what /proc/PID/stat shows
  *
- * All of them end the test, with the line, after two minutes. */
+ * All of them end the test, with the line, after 40 seconds. */
 #pragma once
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_LIMIT_S 120
+#define WAIT_LIMIT_S 40
 #define WAIT_FAILED 99 /* check.h's CHECK_FAILED */
 
 /* The time of CLOCK_MONOTONIC: for lower bounds. */
