@@ -78,9 +78,17 @@ static void choosing(void)
 	get(1, 100, MSG_COPY | IPC_NOWAIT);
 	get(0, 100, MSG_COPY | IPC_NOWAIT);
 	get(2, 100, MSG_COPY | IPC_NOWAIT);
+	get(-1, 100, MSG_COPY | IPC_NOWAIT);
 	get(0, 100, MSG_COPY);
 	get(0, 100, MSG_COPY | MSG_EXCEPT | IPC_NOWAIT);
 	SAY(stat_now().msg_qnum);
+	/* Of a negative type the lowest, of those the first. */
+	put(4, "four", 0);
+	put(2, "two", 0);
+	put(2, "due", 0);
+	put(3, "three", 0);
+	for (int i = 0; i < 5; i++)
+		get(-5, 100, IPC_NOWAIT);
 	SAY(msgctl(id, IPC_RMID, NULL));
 	SAY(put(1, "x", 0));
 	get(0, 1, 0);

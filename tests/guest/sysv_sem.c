@@ -217,6 +217,38 @@ static void order(void)
 	semctl(id, 0, IPC_RMID);
 }
 
+/* One change lets all go on whom it can, and those whom they let in turn. */
+static void several(void)
+{
+	struct sembuf pass[2] = { { 0, -1, 0 }, { 1, 1, 0 } };
+	pid_t pids[4];
+
+	id = semget(IPC_PRIVATE, 2, 0600);
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			_exit(op(1, -1, 0) == 0 ? 5 : 6);
+	}
+	WAIT_UNTIL(semctl(id, 1, GETNCNT) == 2);
+	for (int i = 2; i < 4; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			_exit(semop(id, pass, 2) == 0 ? 7 : 6);
+	}
+	WAIT_UNTIL(semctl(id, 0, GETNCNT) == 2);
+	SAY(op(0, 2, 0));
+	for (int i = 0; i < 4; i++)
+		SAY(WEXITSTATUS(reap(pids[i])));
+	show_all("after all four");
+	/* What would have to wait leaves nothing behind, not even to be undone. */
+	set(0, 1);
+	pass[0].sem_flg = pass[1].sem_flg = SEM_UNDO | IPC_NOWAIT;
+	pass[1].sem_op = -1;
+	IN_CHILD(SAY(semop(id, pass, 2)); show_all("not done"));
+	show_all("not undone");
+	semctl(id, 0, IPC_RMID);
+}
+
 static void undoing(void)
 {
 	pid_t pid;
@@ -329,6 +361,7 @@ int main(void)
 	operations();
 	waiting();
 	order();
+	several();
 	undoing();
 	threads();
 	control();
