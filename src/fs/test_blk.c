@@ -266,7 +266,8 @@ static ssize_t direct(struct blk_device *dev, uint32_t type, char *buf, size_t s
 	struct uio u;
 
 	uio_init_kernel(&u, &seg, type == VIRTIO_BLK_T_IN ? UIO_TO_USER : UIO_FROM_USER, buf, size);
-	return type == VIRTIO_BLK_T_IN ? direct_read(dev, &u, off) : direct_write(dev, &u, off);
+	return type == VIRTIO_BLK_T_IN ? blk_direct_read(dev, &u, off)
+				       : blk_direct_write(dev, &u, off);
 }
 
 static ssize_t cached(struct blk_device *dev, uint32_t type, char *buf, size_t size, uint64_t off)

@@ -17,7 +17,7 @@
 
 /* As Linux: what is asked for is whole blocks, and so is each piece of memory; that
  * begins where a device can begin. */
-bool direct_is_aligned(const struct blk_device *dev, const struct uio *u, uint64_t pos)
+bool blk_direct_is_aligned(const struct blk_device *dev, const struct uio *u, uint64_t pos)
 {
 	uint64_t mask = dev->limits.block_size - 1;
 
@@ -164,12 +164,12 @@ static ssize_t move_all(struct blk_device *dev, struct uio *u, uint64_t pos, uin
 	return done ? done : n;
 }
 
-ssize_t direct_read(struct blk_device *dev, struct uio *u, uint64_t pos)
+ssize_t blk_direct_read(struct blk_device *dev, struct uio *u, uint64_t pos)
 {
 	return move_all(dev, u, pos, VIRTIO_BLK_T_IN);
 }
 
-ssize_t direct_write(struct blk_device *dev, struct uio *u, uint64_t pos)
+ssize_t blk_direct_write(struct blk_device *dev, struct uio *u, uint64_t pos)
 {
 	return move_all(dev, u, pos, VIRTIO_BLK_T_OUT);
 }

@@ -59,10 +59,10 @@ static ssize_t blk_read(struct file *f, struct uio *u, fileoff_t *pos, struct io
 	beyond = cut(u, size - *pos);
 	if (!is_direct(f))
 		n = pagecache_read(bf->dev->cache, u, *pos, &bf->ra, flags);
-	else if (!direct_is_aligned(bf->dev, u, *pos))
+	else if (!blk_direct_is_aligned(bf->dev, u, *pos))
 		n = -EINVAL;
 	else
-		n = flags ? -EAGAIN : direct_read(bf->dev, u, *pos);
+		n = flags ? -EAGAIN : blk_direct_read(bf->dev, u, *pos);
 	u->remaining += beyond;
 	if (n > 0)
 		*pos += (fileoff_t)n;
@@ -99,10 +99,10 @@ static ssize_t blk_write(struct file *f, struct uio *u, fileoff_t *pos, struct i
 	beyond = cut(u, size - *pos);
 	if (!is_direct(f))
 		n = write_buffered(dev, u, *pos, flags);
-	else if (!direct_is_aligned(dev, u, *pos))
+	else if (!blk_direct_is_aligned(dev, u, *pos))
 		n = -EINVAL;
 	else
-		n = flags ? -EAGAIN : direct_write(dev, u, *pos);
+		n = flags ? -EAGAIN : blk_direct_write(dev, u, *pos);
 	u->remaining += beyond;
 	if (n <= 0)
 		return n;

@@ -182,7 +182,7 @@ extern const struct chrdev_ops blk_driver;
 extern const struct mappable_ops blk_mappable_ops;
 
 /* [pos, pos + u->remaining) lies inside the disk, and is aligned. */
-ssize_t direct_read(struct blk_device *dev, struct uio *u, uint64_t pos);
-ssize_t direct_write(struct blk_device *dev, struct uio *u, uint64_t pos);
-bool direct_is_aligned(const struct blk_device *dev, const struct uio *u, uint64_t pos);
+ssize_t blk_direct_read(struct blk_device *dev, struct uio *u, uint64_t pos);
+ssize_t blk_direct_write(struct blk_device *dev, struct uio *u, uint64_t pos);
+bool blk_direct_is_aligned(const struct blk_device *dev, const struct uio *u, uint64_t pos);
 long blk_ioctl(struct file *f, unsigned cmd, uint64_t arg, const struct vfs_ctx *ctx);
