@@ -295,6 +295,34 @@ static void owners_that_end(void)
 	SAY(WEXITSTATUS(reap(pid)));
 }
 
+static pid_t locking_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		long r = futex(lock, FUTEX_LOCK_PI, 0, 0, NULL, 0);
+
+		_exit(r != 0 ? errno : *lock & FUTEX_OWNER_DIED ? 7 : 5);
+	}
+	wait_asleep(pid, SYS_futex);
+	return pid;
+}
+
+/* Who got it from another and ends with it leaves it to the next who waits. */
+static void heirs_that_end(void)
+{
+	pid_t pids[3];
+
+	*lock = 0;
+	lock_it();
+	for (int i = 0; i < 3; i++)
+		pids[i] = locking_child();
+	unlock_it();
+	for (int i = 0; i < 3; i++)
+		SAY(WEXITSTATUS(reap(pids[i])));
+	SAY((*lock & FUTEX_TID_MASK) == (uint32_t)pids[2]);
+}
+
 int main(void)
 {
 	cond = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -306,5 +334,6 @@ int main(void)
 	given_up_late();
 	between_processes();
 	owners_that_end();
+	heirs_that_end();
 	return 0;
 }

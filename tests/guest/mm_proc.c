@@ -158,6 +158,38 @@ static void shared_pages_are_a_files(void)
 	CHECK_EQ(field("smaps", p, "Anonymous"), 0);
 }
 
+/* Two who have touched it each have half of it. */
+static void a_share_is_a_half(void)
+{
+	char *p = mmap(NULL, 4 * P, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), c;
+	int to[2], from[2];
+	pid_t pid;
+
+	CHECK(p != MAP_FAILED && pipe(to) == 0 && pipe(from) == 0);
+	memset(p, 1, 4 * P);
+	CHECK(mlock(p, 4 * P) == 0);
+	CHECK_EQ(field("smaps", p, "Pss"), 4 * P);
+	CHECK_EQ(field("smaps", p, "Locked"), 4 * P);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		memset(p, 2, 4 * P);
+		CHECK_EQ(field("smaps", p, "Pss"), 2 * P);
+		CHECK_EQ(field("smaps", p, "Locked"), 0);
+		CHECK(write(from[1], "x", 1) == 1 && read(to[0], &c, 1) == 1);
+		_exit(0);
+	}
+	CHECK(read(from[0], &c, 1) == 1);
+	CHECK_EQ(field("smaps", p, "Rss"), 4 * P);
+	CHECK_EQ(field("smaps", p, "Pss"), 2 * P);
+	CHECK_EQ(field("smaps", p, "Locked"), 2 * P);
+	CHECK_EQ(field("smaps", p, "Shared_Dirty"), 4 * P);
+	CHECK_EQ(field("smaps", p, "Private_Dirty"), 0);
+	CHECK(write(to[1], "x", 1) == 1 && waitpid(pid, NULL, 0) == pid);
+	CHECK_EQ(field("smaps", p, "Pss"), 4 * P);
+	CHECK(munmap(p, 4 * P) == 0);
+}
+
 static void guards_are_marked(void)
 {
 	int fd = open("/proc/self/mem", O_RDWR);
@@ -243,6 +275,7 @@ int main(void)
 	a_fork_shares();
 	flags_have_letters();
 	shared_pages_are_a_files();
+	a_share_is_a_half();
 	guards_are_marked();
 	mem_reads_and_writes_whatever_the_protection();
 	sums_are_sums();

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
+#include "tmpdir.h"
 #include "touch.h"
 
 #define P 4096ul
@@ -144,14 +145,32 @@ static void flips_keep_the_contents(void)
 	CHECK(munmap(p, 64 * P) == 0);
 }
 
+/* What is locked is there: also the copy that a store would make. */
+static void locked_pages_get_their_copies(void)
+{
+	int fd = tmpdir_file("locked", "aaaa");
+	char *p = mmap(NULL, P, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	CHECK(p != MAP_FAILED);
+	CHECK_EQ(p[0], 'a');
+	CHECK_EQ(pwrite(fd, "bb", 2, 0), 2);
+	CHECK_EQ(p[0], 'b');
+	CHECK(mlock(p, P) == 0 && mprotect(p, P, RW) == 0);
+	CHECK_EQ(pwrite(fd, "cc", 2, 0), 2);
+	CHECK_EQ(p[0], 'b');
+	CHECK(munmap(p, P) == 0 && close(fd) == 0);
+}
+
 int main(void)
 {
 	touch_init();
+	tmpdir_enter();
 	protections_allow_what_they_say();
 	neighbours_split_and_join();
 	errors();
 	code_runs_where_it_may();
 	private_files_become_writable();
 	flips_keep_the_contents();
+	locked_pages_get_their_copies();
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "filter.h"
+#include "waitfor.h"
 
 #define NR SYS_getpgid
 
@@ -211,17 +212,17 @@ static void kill_leader_first(void)
 {
 	/* Its other thread ends the process. */
 	pthread_t t;
-	void *wait_a_bit(void *arg);
+	void *wait_for_leader(void *arg);
 
 	CHECK_EQ(filter_call(NR, SECCOMP_RET_KILL_THREAD, 0), 0);
-	CHECK(pthread_create(&t, NULL, wait_a_bit, NULL) == 0);
+	CHECK(pthread_create(&t, NULL, wait_for_leader, NULL) == 0);
 	getpgid(0);
 }
 
-void *wait_a_bit(void *arg)
+void *wait_for_leader(void *arg)
 {
 	(void)arg;
-	usleep(50000);
+	wait_state(getpid(), "Z");
 	_exit(8);
 }
 

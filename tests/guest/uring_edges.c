@@ -239,7 +239,7 @@ static void closed_with_work(unsigned flags, bool linked)
 	ring_close(&r);
 	CHECK(close(pair[0]) == 0);
 	pf.fd = pair[1];
-	CHECK(poll(&pf, 1, 10000) == 1);
+	CHECK(poll(&pf, 1, 60000) == 1);
 	CHECK(pf.revents & POLLHUP);
 	CHECK(close(pair[1]) == 0);
 }

@@ -126,6 +126,17 @@ static void timeouts(void)
 	timeout(1, soon, 0)->timeout_flags = IORING_TIMEOUT_ETIME_SUCCESS;
 	CHECK_EQ(ring_submit(&r, 1), 1);
 	expect(1, -ETIME);
+	/* Time that is over is a failure to what follows, or none. */
+	s = timeout(1, soon, 0);
+	s->timeout_flags = IORING_TIMEOUT_ETIME_SUCCESS;
+	s->flags = IOSQE_IO_LINK;
+	nop(2, 0);
+	CHECK_EQ(ring_submit(&r, 2), 2);
+	expect_all((const int[]){ -ETIME, 0 }, 2);
+	timeout(1, soon, 0)->flags = IOSQE_IO_LINK;
+	nop(2, 0);
+	CHECK_EQ(ring_submit(&r, 2), 2);
+	expect_all((const int[]){ -ETIME, -ECANCELED }, 2);
 	timeout(1, soon, 3)->timeout_flags = IORING_TIMEOUT_MULTISHOT;
 	CHECK_EQ(ring_submit(&r, 1), 1);
 	for (int i = 0; i < 3; i++) {
