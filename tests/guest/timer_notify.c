@@ -25,11 +25,11 @@
 static volatile int n, code, val, over, tidgot;
 static void h(int s, siginfo_t *si, void *u)
 {
-	n++;
 	code = si->si_code;
 	val = si->si_int;
 	over = si->si_overrun;
 	tidgot = gettid();
+	n++; /* last: the rest is there for who sees it */
 }
 static void set(timer_t t, long first_us, long int_us)
 {
