@@ -4,6 +4,7 @@
 # make check-all    the slow tests; the suite under ASan+UBSan, unit and platform tests
 #                   under TSan
 # make check-cpython  CPython's own tests natively and in nacre (minutes)
+# make check-liburing  liburing's own tests natively and in nacre (minutes)
 # make bench        native : nacre : runsc
 # make install      PREFIX=/usr/local, DESTDIR=
 # make format       clang-format over everything, or FILES="src/mm/vma.c ..."
@@ -30,7 +31,7 @@ export CC
 NINJA = ninja $(NINJAFLAGS) -C $(1) $(2)
 SANITIZE = --buildtype=debugoptimized -Doptimization=1
 
-.PHONY: all setup demo check check-all check-cpython bench install format deps deps-quiet deps-servers clean asan tsan
+.PHONY: all setup demo check check-all check-cpython check-liburing bench install format deps deps-quiet deps-servers clean asan tsan
 
 all: setup
 	@$(call NINJA,$(BUILD))
@@ -67,6 +68,9 @@ check-all: deps-servers all asan tsan
 
 check-cpython: all
 	@tools/check-cpython --build $(BUILD)
+
+check-liburing: all
+	@tools/check-liburing --build $(BUILD)
 
 bench: all
 	@bench/run $(BUILD)/nacre

@@ -68,6 +68,7 @@ struct boot_config {
 	bool no_trampolines;      /* each system call traps; programs' text stays as it is */
 	bool no_uring;            /* io_uring is ENOSYS */
 	const char *no_uring_ops; /* operations that are refused, with commas; or NULL */
+	bool uring_pages;         /* for tests: shared memory is looked up by pages */
 	const char *platform;
 	bool quiet_walls; /* no line for missing walls */
 };

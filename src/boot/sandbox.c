@@ -161,11 +161,14 @@ static void uring_bring_up(const struct launch *l)
 		.epoll_control = control_epoll,
 		.epoll_events = events_epoll,
 		.pipe_create = pipe_create,
+		.pipe_tee = pipe_tee,
 	};
 
 	uring_init(&ext);
 	if (l->cfg->no_uring)
 		uring_disable();
+	if (l->cfg->uring_pages)
+		uring_use_pages();
 	if (l->cfg->no_uring_ops && uring_deny(l->cfg->no_uring_ops) < 0) {
 		say("--no-io-uring-op %s: one of these is no operation of io_uring",
 		    l->cfg->no_uring_ops);

@@ -349,6 +349,12 @@ static int flag_no_uring_op(struct boot_config *cfg, const char *val)
 	return 0;
 }
 
+static int flag_uring_pages(struct boot_config *cfg, const char *val UNUSED)
+{
+	cfg->uring_pages = true;
+	return 0;
+}
+
 static int flag_clear_env(struct boot_config *cfg, const char *val UNUSED)
 {
 	cfg->envp = calloc(1, sizeof(*cfg->envp));
@@ -404,6 +410,8 @@ static const struct flag {
 	{ "--no-trampolines", VALUE_NONE, flag_no_trampolines },
 	{ "--no-io-uring", VALUE_NONE, flag_no_uring },
 	{ "--no-io-uring-op", VALUE_NEEDED, flag_no_uring_op },
+	/* Not in the help: for tests of what is rare. */
+	{ "--io-uring-pages", VALUE_NONE, flag_uring_pages },
 	{ "--help", VALUE_NONE, flag_help },
 	{ "-h", VALUE_NONE, flag_help },
 };

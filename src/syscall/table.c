@@ -391,7 +391,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 
 	/* 337 to 423 belong to other architectures. */
 	PARTIAL(pidfd_send_signal, "processes, not threads", ARGS(FD, SIGNO, PTR, HEX)),
-	PARTIAL(io_uring_setup, "all but tee and zero-copy receive: docs/io_uring.md", ARGS(UINT, URING_PARAMS)),
+	PARTIAL(io_uring_setup, "all but zero-copy receive: docs/io_uring.md", ARGS(UINT, URING_PARAMS)),
 	DONE(io_uring_enter, ARGS(FD, UINT, UINT, URING_ENTER, URING_WAIT, SIZE)),
 	DONE(io_uring_register, ARGS(FD, URING_REGISTER, URING_RSRC, UINT)),
 	REFUSED(open_tree, ENOSYS, "the new mount interface is not there; mount(2) is", ARGS(DIRFD, PATH, HEX)),

@@ -132,20 +132,6 @@ SYSCALL(splice)
 	return syscall_write_result(t, r);
 }
 
-static long tee_run(struct task *t, struct file *in, struct file *out, size_t size, bool nonblock)
-{
-	long r;
-
-	if (!file_may_read(in) || !file_may_write(out))
-		return -EBADF;
-	if (!file_is_pipe(in) || !file_is_pipe(out))
-		return -EINVAL;
-	nonblock |= (atomic_load(&in->flags) | atomic_load(&out->flags)) & O_NONBLOCK;
-	r = pipe_tee(in, out, size, nonblock, task_vfs_begin_file(t, in));
-	task_vfs_end(t);
-	return r;
-}
-
 SYSCALL(tee)
 {
 	struct two_files tf = { .tr.size = args->a[2] };
@@ -158,7 +144,9 @@ SYSCALL(tee)
 	r = two_files_get(t, (int)args->a[0], (int)args->a[1], &tf);
 	if (r < 0)
 		return r;
-	r = tee_run(t, tf.tr.in, tf.tr.out, tf.tr.size, args->a[3] & SPLICE_F_NONBLOCK);
+	r = pipe_tee(tf.tr.in, tf.tr.out, tf.tr.size, args->a[3] & SPLICE_F_NONBLOCK,
+		     task_vfs_begin_file(t, tf.tr.in));
+	task_vfs_end(t);
 	two_files_put(&tf);
 	return syscall_write_result(t, r);
 }

@@ -119,6 +119,9 @@ static bool matches(const struct req *req, const struct cancel_key *k)
 {
 	uint32_t flags = k->flags;
 
+	/* It belongs to the request that it guards, and ends with that. */
+	if (req->opcode == IORING_OP_LINK_TIMEOUT)
+		return false;
 	if (k->ut && req->ut != k->ut)
 		return false;
 	if (k->only_inflight && !(req->flags & REQ_INFLIGHT))
@@ -248,6 +251,8 @@ int cancel_matching(const struct cancel_key *key, struct issue *is)
 static int sync_key(struct ring *r, struct task *t, const struct io_uring_sync_cancel_reg *sc,
 		    struct cancel_key *key, struct file **file)
 {
+	int err;
+
 	*file = NULL;
 	*key = (struct cancel_key){
 		.ring = r,
@@ -257,7 +262,9 @@ static int sync_key(struct ring *r, struct task *t, const struct io_uring_sync_c
 	};
 	if (!(sc->flags & IORING_ASYNC_CANCEL_FD))
 		return 0;
-	return cancel_file(r, t, sc->fd, sc->flags & IORING_ASYNC_CANCEL_FD_FIXED, file);
+	err = cancel_file(r, t, sc->fd, sc->flags & IORING_ASYNC_CANCEL_FD_FIXED, file);
+	key->file = *file;
+	return err;
 }
 
 /* Again and again until what runs has ended, too. */

@@ -261,7 +261,9 @@ bool complete_post_more(struct req *req, struct issue *is, int32_t res, uint32_t
 
 /* ---- telling ---- */
 
-static void eventfd_signal(struct file *f)
+__thread const struct ring *complete_telling;
+
+static void eventfd_signal(struct ring *r, struct file *f)
 {
 	uint64_t one = 1;
 	struct waiter w;
@@ -272,7 +274,9 @@ static void eventfd_signal(struct file *f)
 
 	waiter_init(&w);
 	uio_init_kernel(&u, &seg, UIO_FROM_USER, &one, sizeof(one));
+	complete_telling = r;
 	(void)!file_write(f, &u, NULL, &io);
+	complete_telling = NULL;
 }
 
 static void notify_eventfd(struct ring *r, bool is_async)
@@ -288,7 +292,7 @@ static void notify_eventfd(struct ring *r, bool is_async)
 	mutex_unlock(&r->lock);
 	if (!f)
 		return;
-	eventfd_signal(f);
+	eventfd_signal(r, f);
 	file_put(f);
 }
 

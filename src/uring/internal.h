@@ -280,6 +280,9 @@ void complete_flush_backlog(struct ring *r);
 /* Completions that the guest has not taken. */
 unsigned complete_unread(const struct ring *r);
 void complete_notify(struct ring *r, bool is_async);
+/* The ring whose eventfd this thread signals at the moment: work that comes by that (the
+ * ring reads the eventfd) is told already. */
+extern __thread const struct ring *complete_telling;
 void complete_free_backlog(struct ring *r);
 
 /* Posts and frees a list of requests of one ring, by link_done. NULL is allowed. */

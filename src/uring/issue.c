@@ -178,20 +178,18 @@ static void issue_inline(struct req *req, struct issue *is)
 
 void issue_first(struct req *req, struct issue *is)
 {
+	/* What is broken does not wait behind a drain. Nothing of its chain is done. */
+	if (unlikely(req->flags & REQ_FAIL)) {
+		req->flags = (req->flags & ~(uint32_t)REQ_HARDLINK) | REQ_LINK;
+		complete_later(req, is);
+		return;
+	}
 	if (drain_defer(req))
 		return;
-	if (unlikely(req->flags & (REQ_FORCE_ASYNC | REQ_FAIL))) {
-		if (req->flags & REQ_FAIL) {
-			req->flags = (req->flags & ~(uint32_t)REQ_HARDLINK) | REQ_LINK;
-			complete_later(req, is);
-			return;
-		}
-		if (req->def->may_punt) {
-			issue_punt(req, is);
-			return;
-		}
-	}
-	issue_inline(req, is);
+	if (unlikely(req->flags & REQ_FORCE_ASYNC) && req->def->may_punt)
+		issue_punt(req, is);
+	else
+		issue_inline(req, is);
 }
 
 static bool is_over(const struct req *req, const struct issue *is)

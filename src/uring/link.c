@@ -29,7 +29,6 @@ static void disarm(struct req *req, struct req ***ended)
 	mutex_assert_held(&lt->ring->lock);
 	if (lt->wait == WAIT_TIMER && !timeout_take_locked(lt))
 		return; /* it fires at this moment, and finds nobody to cancel */
-	req_set_fail(lt);
 	lt->res = -ECANCELED;
 	lt->cflags = 0;
 	ended_add(lt, ended);

@@ -51,7 +51,7 @@ int sync_range_issue(struct req *req, struct issue *is UNUSED)
 	return req_done(req, file_sync_range(req->file, (int64_t)fs->a, (int64_t)fs->b, fs->flags));
 }
 
-/* ---- FALLOCATE, FTRUNCATE ---- */
+/* ---- FALLOCATE, FTRUNCATE: no SIGXFSZ, as threads of Linux' own do them ---- */
 
 int fallocate_prep(struct req *req, const struct io_uring_sqe *sqe)
 {
@@ -73,8 +73,6 @@ int fallocate_issue(struct req *req, struct issue *is)
 			       task_vfs_begin_file(t, req->file));
 
 	task_vfs_end(t);
-	if (r < 0)
-		issue_write_failed(req, is, r);
 	return req_done(req, r);
 }
 
@@ -96,8 +94,6 @@ int ftruncate_issue(struct req *req, struct issue *is)
 				 req->fs.a);
 		task_vfs_end(t);
 	}
-	if (r < 0)
-		issue_write_failed(req, is, r);
 	return req_done(req, r);
 }
 
@@ -142,7 +138,7 @@ int madvise_issue(struct req *req, struct issue *is)
 	return req_done(req, mm_advise(is->task->mm, fs->a, fs->b, (int)fs->flags));
 }
 
-/* ---- SPLICE: the other file is named in the entry, too ---- */
+/* ---- SPLICE, TEE: the other file is named in the entry, too ---- */
 
 #define SPLICE_KNOWN (0xfu | IORING_SPLICE_F_FD_IN_FIXED)
 #define SPLICE_NONBLOCK 2u
@@ -200,9 +196,32 @@ int splice_issue(struct req *req, struct issue *is)
 		task_vfs_end(t);
 	}
 	file_put(tr.in);
-	if (n < 0)
-		issue_write_failed(req, is, (int)n);
 	if ((size_t)n != tr.size)
+		req_set_fail(req);
+	return req_done(req, n);
+}
+
+int tee_prep(struct req *req, const struct io_uring_sqe *sqe)
+{
+	return sqe->splice_off_in || sqe->off ? -EINVAL : splice_prep(req, sqe);
+}
+
+int tee_issue(struct req *req, struct issue *is)
+{
+	const struct op_fs *fs = &req->fs;
+	struct task *t = is->task;
+	struct file *from = splice_source(req, t);
+	ssize_t n = 0;
+
+	if (!from)
+		return -EBADF;
+	if (fs->c) {
+		n = uring_ext.pipe_tee(from, req->file, fs->c, fs->flags & SPLICE_NONBLOCK,
+				       task_vfs_begin_file(t, from));
+		task_vfs_end(t);
+	}
+	file_put(from);
+	if ((uint64_t)n != fs->c)
 		req_set_fail(req);
 	return req_done(req, n);
 }

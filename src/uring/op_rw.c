@@ -10,6 +10,9 @@
  * Files with a position are read and written at once, whoever asks: a file system is
  * no place to wait in for long. Streams say -EAGAIN, and are polled.
  */
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "abi/fcntl.h"
 #include "base/kmem.h"
 #include "uring/files.h"
@@ -198,6 +201,13 @@ static int find_memory(struct transfer_try *x)
 	}
 }
 
+/* In a ring with IORING_SETUP_IOPOLL completions are asked for again and again: of files
+ * whose transfers end by themselves, around the cache, as disks' do in Linux. */
+static bool may_be_polled_for(const struct file *f)
+{
+	return S_ISREG(f->inode->mode) && (atomic_load(&f->flags) & O_DIRECT);
+}
+
 static int check_file(struct req *req, enum uio_dir dir)
 {
 	const struct op_rw *rw = &req->rw;
@@ -209,8 +219,7 @@ static int check_file(struct req *req, enum uio_dir dir)
 		return -EOPNOTSUPP;
 	if ((flags & ABI_RWF_APPEND) && (flags & ABI_RWF_NOAPPEND))
 		return -EINVAL;
-	/* No file here completes by being asked again and again. */
-	if (req->ring->flags & IORING_SETUP_IOPOLL)
+	if ((req->ring->flags & IORING_SETUP_IOPOLL) && !may_be_polled_for(req->file))
 		return -EOPNOTSUPP;
 	if (flags & ABI_RWF_NOWAIT)
 		req->flags |= REQ_NOWAIT;

@@ -41,6 +41,7 @@ const struct op_def op_defs[IORING_OP_LAST] = {
 	ROW(FTRUNCATE, ftruncate, .needs_file = 1, .hash_writes = 1, .may_punt = 1),
 	ROW(FADVISE, fadvise, .needs_file = 1, .may_punt = 1),
 	ROW(MADVISE, madvise, .may_punt = 1),
+	ROW(TEE, tee, .needs_file = 1, .hash_writes = 1, .unbound_nonreg = 1, .blocks = 1, .may_punt = 1),
 	ROW(SPLICE, splice, .needs_file = 1, .hash_writes = 1, .unbound_nonreg = 1, .blocks = 1, .may_punt = 1),
 	/* op_fs.c */
 	ROW(OPENAT, openat, .may_punt = 1),

@@ -35,6 +35,7 @@ OP(ftruncate);
 OP(fadvise);
 OP(madvise);
 OP(splice);
+OP(tee);
 
 OP(openat);
 OP(statx);

@@ -90,7 +90,7 @@ static void add_local(struct ring *r, struct req *req)
 	/* Any work may be what completes the last of those that are waited for. */
 	if (list_empty(&r->local_work)) {
 		list_push_back(&ut->local_rings, &r->local_link);
-		r->local_told = false;
+		r->local_told = complete_telling == r;
 	}
 	list_push_back(&r->local_work, &req->work_link);
 	n = atomic_fetch_add(&r->nlocal, 1) + 1;

@@ -33,6 +33,11 @@ void uring_disable(void)
 	uring_is_disabled = true;
 }
 
+void uring_use_pages(void)
+{
+	sharedbuf_force_slow = true;
+}
+
 /* ---- checks ---- */
 
 static bool has_both(uint32_t flags, uint32_t both)

@@ -185,7 +185,6 @@ static void ltimeout_done(struct req *req, struct issue *is)
 		r = -ECANCELED;
 	else if (req->timeout.has_target) /* there was a request to guard */
 		r = cancel_matching(&key, is);
-	req_set_fail(req);
 	req->res = r == 0 ? -ETIME : r;
 	complete_later(req, is);
 }

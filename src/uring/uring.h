@@ -46,6 +46,9 @@ struct uring_externals {
 	int (*epoll_events)(struct file *ep, void *out, int max, const struct vfs_ctx *ctx);
 	/* pipe2(2). */
 	int (*pipe_create)(unsigned flags, const struct cred *cred, struct file *out[2]);
+	/* tee(2). */
+	ssize_t (*pipe_tee)(struct file *from, struct file *to, size_t size, bool nonblock,
+			    const struct vfs_ctx *ctx);
 };
 void uring_init(const struct uring_externals *ext);
 /* task_ops.uring_leave. */
@@ -53,6 +56,9 @@ void uring_leave(struct task *t, bool is_exec);
 
 /* --no-io-uring: every call is ENOSYS. */
 void uring_disable(void);
+/* --io-uring-pages: rings are treated as memory that a program brings, of pages that may
+ * lie anywhere (sharedbuf.h). */
+void uring_use_pages(void);
 /* --no-io-uring-op: a comma separated list of operations' names, which are answered
  * as those of an older kernel. -EINVAL: an unknown name. */
 int uring_deny(const char *names) MUST_CHECK;

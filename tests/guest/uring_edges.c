@@ -1,4 +1,6 @@
-/* Corners of io_uring where Linux's answer is not the obvious one: rings that are not
+/* nacre:
+ * nacre: --io-uring-pages
+ * Corners of io_uring where Linux's answer is not the obvious one: rings that are not
  * enabled yet, times that are none, buffers that are taken although nothing came, rings
  * that are closed while their work waits, memory that counts as locked. */
 #include <fcntl.h>
@@ -244,6 +246,189 @@ static void closed_with_work(unsigned flags, bool linked)
 	CHECK(close(pair[1]) == 0);
 }
 
+/* ---- links ---- */
+
+static const int64_t soon[2] = { 0, 1000000 }, never[2] = { 1000, 0 };
+
+static struct io_uring_sqe *guarded_read(int fd, unsigned flags)
+{
+	struct io_uring_sqe *s = ring_sqe(&r, IORING_OP_READ, 1);
+
+	s->fd = fd;
+	s->addr = (uintptr_t)memory;
+	s->len = 8;
+	s->off = (uint64_t)-1;
+	s->flags = (uint8_t)(IOSQE_IO_LINK | flags);
+	return s;
+}
+
+static void link_timeout(const int64_t ts[2], unsigned flags)
+{
+	struct io_uring_sqe *s = ring_sqe(&r, IORING_OP_LINK_TIMEOUT, 2);
+
+	s->addr = (uintptr_t)ts;
+	s->len = 1;
+	s->flags = (uint8_t)flags;
+}
+
+static int cancel(uint64_t user_data, unsigned flags)
+{
+	struct io_uring_sqe *s = ring_sqe(&r, IORING_OP_ASYNC_CANCEL, 9);
+
+	s->addr = user_data;
+	s->cancel_flags = flags;
+	CHECK_EQ(ring_submit(&r, 1), 1);
+	for (;;) {
+		struct io_uring_cqe c = ring_wait(&r);
+
+		if (c.user_data == 9)
+			return c.res;
+		CHECK(c.user_data <= 2 && c.res == -ECANCELED);
+	}
+}
+
+/* A linked timeout is not found by itself: it ends with what it guards. */
+static void linked_timeouts_are_not_cancelled(void)
+{
+	int p[2];
+
+	CHECK(pipe(p) == 0);
+	ring_make(&r, 8, 0);
+	guarded_read(p[0], 0);
+	link_timeout(never, 0);
+	CHECK_EQ(ring_submit(&r, 0), 2);
+	CHECK_EQ(cancel(2, 0), -ENOENT);
+	CHECK_EQ(cancel(2, IORING_ASYNC_CANCEL_ALL), 0);
+	CHECK_EQ(cancel(0, IORING_ASYNC_CANCEL_ANY), 1);
+	while (ring_ready(&r))
+		CHECK_EQ(ring_wait(&r).res, -ECANCELED);
+	ring_close(&r);
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+/* Neither that it fires nor that it is not needed any more is a failure. */
+static void linked_timeouts_are_silent(void)
+{
+	int p[2];
+
+	CHECK(pipe(p) == 0);
+	ring_make(&r, 8, 0);
+	guarded_read(p[0], 0);
+	link_timeout(soon, IOSQE_CQE_SKIP_SUCCESS);
+	CHECK_EQ(ring_submit(&r, 1), 2);
+	CHECK_EQ(ring_result(&r, 1), -ECANCELED);
+	CHECK(write(p[1], "12345678", 8) == 8);
+	guarded_read(p[0], 0);
+	link_timeout(never, IOSQE_CQE_SKIP_SUCCESS);
+	CHECK_EQ(ring_submit(&r, 1), 2);
+	CHECK_EQ(ring_result(&r, 1), 8);
+	ring_sqe(&r, IORING_OP_NOP, 3);
+	CHECK_EQ(ring_submit(&r, 1), 1);
+	CHECK_EQ(ring_result(&r, 3), 0);
+	ring_close(&r);
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+/* A chain with a wrong entry is not done, hard links or not, and waits for no drain. */
+static void broken_chains(void)
+{
+	struct io_uring_sqe *s;
+	int p[2];
+
+	CHECK(pipe(p) == 0);
+	ring_make(&r, 8, 0);
+	guarded_read(p[0], IOSQE_IO_DRAIN)->flags &= (uint8_t)~IOSQE_IO_LINK;
+	s = ring_sqe(&r, IORING_OP_NOP, 5);
+	s->nop_flags = 1u << 30;
+	s->flags = IOSQE_IO_HARDLINK | IOSQE_IO_DRAIN;
+	ring_sqe(&r, IORING_OP_NOP, 6);
+	CHECK_EQ(ring_submit(&r, 2), 3);
+	CHECK_EQ(ring_result(&r, 5), -EINVAL);
+	CHECK_EQ(ring_result(&r, 6), -ECANCELED);
+	CHECK(write(p[1], "12345678", 8) == 8);
+	CHECK_EQ(ring_result(&r, 1), 8);
+	ring_close(&r);
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+static void cancelled_by_file(void)
+{
+	struct io_uring_sync_cancel_reg reg = { .flags = IORING_ASYNC_CANCEL_FD,
+						.sec = -1,
+						.nsec = -1 };
+	int p[2];
+
+	CHECK(pipe(p) == 0);
+	ring_make(&r, 8, 0);
+	guarded_read(p[0], 0)->flags = 0;
+	CHECK_EQ(ring_submit(&r, 0), 1);
+	reg.fd = p[1];
+	CHECK_ERR(io_register(r.fd, IORING_REGISTER_SYNC_CANCEL, &reg, 1), ENOENT);
+	reg.fd = p[0];
+	CHECK_EQ(io_register(r.fd, IORING_REGISTER_SYNC_CANCEL, &reg, 1), 0);
+	CHECK_EQ(ring_result(&r, 1), -ECANCELED);
+	ring_close(&r);
+	CHECK(close(p[0]) == 0 && close(p[1]) == 0);
+}
+
+/* ---- files ---- */
+
+/* No signal, as it is no thread of the program's that does it. */
+static void file_too_large(void)
+{
+	const struct rlimit small = { 4096, RLIM_INFINITY },
+			    large = { RLIM_INFINITY, RLIM_INFINITY };
+	int fd = open("file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	struct io_uring_sqe *s;
+
+	ring_make(&r, 8, 0);
+	CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+	s = ring_sqe(&r, IORING_OP_FALLOCATE, 1);
+	s->fd = fd;
+	s->addr = 100000;
+	CHECK_EQ(ring_submit(&r, 1), 1);
+	CHECK_EQ(ring_result(&r, 1), -EFBIG);
+	s = ring_sqe(&r, IORING_OP_FTRUNCATE, 1);
+	s->fd = fd;
+	s->off = 100000;
+	CHECK_EQ(ring_submit(&r, 1), 1);
+	CHECK_EQ(ring_result(&r, 1), -EFBIG);
+	CHECK(setrlimit(RLIMIT_FSIZE, &large) == 0);
+	CHECK(close(fd) == 0 && unlink("file") == 0);
+	ring_close(&r);
+}
+
+static int tee_once(int from, int to, unsigned len)
+{
+	struct io_uring_sqe *s = ring_sqe(&r, IORING_OP_TEE, 1);
+
+	s->fd = to;
+	s->splice_fd_in = from;
+	s->len = len;
+	CHECK_EQ(ring_submit(&r, 1), 1);
+	return ring_result(&r, 1);
+}
+
+static void tees(void)
+{
+	int a[2], b[2];
+
+	CHECK(pipe(a) == 0 && pipe(b) == 0 && write(a[1], "12345", 5) == 5);
+	ring_make(&r, 8, 0);
+	CHECK_EQ(tee_once(a[0], b[1], 3), 3);
+	CHECK_EQ(tee_once(a[0], b[1], 100), 5);
+	CHECK_EQ(tee_once(a[0], b[1], 0), 0);
+	CHECK_EQ(tee_once(a[0], a[1], 5), -EINVAL);
+	CHECK_EQ(tee_once(a[1], b[1], 5), -EBADF);
+	CHECK_EQ(tee_once(r.fd, b[1], 5), -EINVAL);
+	CHECK_EQ(tee_once(-1, b[1], 5), -EBADF);
+	CHECK(read(b[0], memory, 20) == 8 && memcmp(memory, "12312345", 8) == 0);
+	CHECK(read(a[0], memory, 20) == 5 && memcmp(memory, "12345", 5) == 0);
+	ring_close(&r);
+	for (int i = 0; i < 2; i++)
+		CHECK(close(a[i]) == 0 && close(b[i]) == 0);
+}
+
 /* ---- locked memory ---- */
 
 static int ring_within(unsigned pages)
@@ -295,6 +480,12 @@ int main(void)
 		closed_with_work(0, linked);
 		closed_with_work(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, linked);
 	}
+	linked_timeouts_are_not_cancelled();
+	linked_timeouts_are_silent();
+	broken_chains();
+	cancelled_by_file();
+	file_too_large();
+	tees();
 	rings_are_locked();
 	return 0;
 }

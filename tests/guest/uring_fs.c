@@ -1,4 +1,6 @@
-/* Names, descriptors, slots, messages between rings, epoll, provided buffers. */
+/* nacre:
+ * nacre: --io-uring-pages
+ * Names, descriptors, slots, messages between rings, epoll, provided buffers. */
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>

@@ -1,4 +1,6 @@
-/* Sockets: every operation, multishot accept and receive, provided buffers, bundles,
+/* nacre:
+ * nacre: --io-uring-pages
+ * Sockets: every operation, multishot accept and receive, provided buffers, bundles,
  * zero copy, over TCP, UDP and AF_UNIX. */
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,4 +1,6 @@
-/* Submission and completion with NOP: order, batches, wrap, overflow, bad indexes,
+/* nacre:
+ * nacre: --io-uring-pages
+ * Submission and completion with NOP: order, batches, wrap, overflow, bad indexes,
  * large entries, arguments of io_uring_enter. */
 #include <poll.h>
 #include <pthread.h>

@@ -1,4 +1,6 @@
-/* Reads and writes: every form, on files, pipes and eventfds; provided and registered
+/* nacre:
+ * nacre: --io-uring-pages
+ * Reads and writes: every form, on files, pipes and eventfds; provided and registered
  * buffers; what waits is cancelled; what else is done to files. */
 #include <fcntl.h>
 #include <signal.h>

@@ -1,4 +1,6 @@
-/* io_uring_setup: every flag and combination, sizes, offsets, features; mmap. */
+/* nacre:
+ * nacre: --io-uring-pages
+ * io_uring_setup: every flag and combination, sizes, offsets, features; mmap. */
 #include <fcntl.h>
 #include <sys/stat.h>
 

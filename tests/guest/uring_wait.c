@@ -1,4 +1,6 @@
-/* What waits: links, drains, timeouts, linked timeouts, polls, cancellation, and what
+/* nacre:
+ * nacre: --io-uring-pages
+ * What waits: links, drains, timeouts, linked timeouts, polls, cancellation, and what
  * is left when a thread or a ring goes. */
 #include <fcntl.h>
 #include <poll.h>

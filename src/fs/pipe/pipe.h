@@ -10,7 +10,7 @@ int pipe_create(unsigned flags, const struct cred *cred, struct file *out[2]) MU
  * together may hold that many bytes, new ones get two pages (pipe(7),
  * pipe-user-pages-soft; nobody is exempt). */
 void pipe_init(uint64_t memory);
-/* tee(2) between two files that file_is_pipe() holds for. -EINVAL: the same pipe. */
+/* tee(2): also checks that the files are pipes, and open for it. */
 ssize_t pipe_tee(struct file *from, struct file *to, size_t size, bool nonblock,
 		 const struct vfs_ctx *ctx);
 /* True for either end of a pipe or fifo. */

@@ -114,12 +114,18 @@ static ssize_t copy_locked(const struct pipe *in, struct pipe *out, size_t size)
 ssize_t pipe_tee(struct file *from, struct file *to, size_t size, bool nonblock,
 		 const struct vfs_ctx *ctx)
 {
-	struct pipe *in = from->priv, *out = to->priv;
-	struct io io = { .ctx = ctx, .nonblock = nonblock };
+	struct io io = { .ctx = ctx };
+	struct pipe *in, *out;
 	ssize_t r;
 
-	if (in == out)
+	if (!file_may_read(from) || !file_may_write(to))
+		return -EBADF;
+	if (!file_is_pipe(from) || !file_is_pipe(to) || from->priv == to->priv)
 		return -EINVAL;
+	in = from->priv;
+	out = to->priv;
+	io.nonblock = nonblock ||
+		      ((atomic_load(&from->flags) | atomic_load(&to->flags)) & O_NONBLOCK);
 	do {
 		r = wait_until(in, has_input, EV_IN, &io);
 		if (r == 0)
@@ -129,7 +135,7 @@ ssize_t pipe_tee(struct file *from, struct file *to, size_t size, bool nonblock,
 		lock_both(in, out);
 		r = copy_locked(in, out, size);
 		unlock_both(in, out);
-	} while (r == -EAGAIN && !nonblock);
+	} while (r == -EAGAIN && !io.nonblock);
 	if (r > 0)
 		waitq_wake(&out->waitq, EV_IN | EV_RDNORM);
 	return r;
