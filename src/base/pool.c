@@ -17,18 +17,6 @@
 
 #include "base/fault.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define POOL_USES_SLABS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-	__has_feature(memory_sanitizer)
-#define POOL_USES_SLABS 0
-#endif
-#endif
-#ifndef POOL_USES_SLABS
-#define POOL_USES_SLABS 1
-#endif
-
 #define OBJECT_ALIGN 16
 /* With malloc's own header a slab is 16 KiB. */
 #define SLAB_BYTES (16384 - 16)

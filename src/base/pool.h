@@ -8,6 +8,19 @@
 #include "base/list.h"
 #include "base/lock.h"
 
+/* 0: sanitizers watch each object's life. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define POOL_USES_SLABS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
+#define POOL_USES_SLABS 0
+#endif
+#endif
+#ifndef POOL_USES_SLABS
+#define POOL_USES_SLABS 1
+#endif
+
 struct pool_slab;
 
 struct pool {

@@ -29,6 +29,16 @@ static inline void refcount_get(struct refcount *r)
 		atomic_store_explicit(&r->n, REFCOUNT_SATURATED, memory_order_relaxed);
 }
 
+/* n references at once. */
+static inline void refcount_get_many(struct refcount *r, unsigned n)
+{
+	unsigned old = atomic_fetch_add_explicit(&r->n, n, memory_order_relaxed);
+
+	ASSERT(old != 0);
+	if (unlikely(old >= REFCOUNT_SATURATED - n))
+		atomic_store_explicit(&r->n, REFCOUNT_SATURATED, memory_order_relaxed);
+}
+
 /* Takes a reference unless the count is already 0. */
 static inline MUST_CHECK bool refcount_get_not_zero(struct refcount *r)
 {
@@ -42,14 +52,20 @@ static inline MUST_CHECK bool refcount_get_not_zero(struct refcount *r)
 	return true;
 }
 
-/* Drops a reference; true when it was the last: the caller destroys. */
-static inline MUST_CHECK bool refcount_put(struct refcount *r)
+/* Drops n references; true when they were the last: the caller destroys. */
+static inline MUST_CHECK bool refcount_put_many(struct refcount *r, unsigned n)
 {
 	unsigned old = atomic_load_explicit(&r->n, memory_order_relaxed);
 
 	if (unlikely(old >= REFCOUNT_SATURATED))
 		return false;
-	old = atomic_fetch_sub_explicit(&r->n, 1, memory_order_acq_rel);
-	ASSERT(old != 0);
-	return old == 1;
+	old = atomic_fetch_sub_explicit(&r->n, n, memory_order_acq_rel);
+	ASSERT(old >= n);
+	return old == n;
+}
+
+/* Drops a reference; true when it was the last. */
+static inline MUST_CHECK bool refcount_put(struct refcount *r)
+{
+	return refcount_put_many(r, 1);
 }

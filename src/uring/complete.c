@@ -198,19 +198,20 @@ void complete_free_backlog(struct ring *r)
 static void post_locked(struct ring *r, const struct io_uring_cqe *cqe, const uint64_t *big)
 	REQUIRES(r->lock)
 {
-	count(URING_STAT_CQES, 1);
 	if (!list_empty(&r->backlog) || !put_cqe(r, cqe, big))
 		backlog_add(r, cqe, big);
 }
 
-static void post_req_locked(struct req *req)
+/* True: it has a completion. */
+static bool post_req_locked(struct req *req)
 {
 	const struct io_uring_cqe cqe = { req->user_data, req->res, req->cflags };
 
 	mutex_assert_held(&req->ring->lock);
 	if (req->flags & REQ_CQE_SKIP)
-		return;
+		return false;
 	post_locked(req->ring, &cqe, req->flags & REQ_BIG_CQE ? req->big : NULL);
+	return true;
 }
 
 bool complete_post(struct ring *r, const struct io_uring_cqe *cqe)
@@ -219,6 +220,7 @@ bool complete_post(struct ring *r, const struct io_uring_cqe *cqe)
 
 	mutex_lock(&r->lock);
 	post_locked(r, cqe, NULL);
+	count(URING_STAT_CQES, 1);
 	publish(r);
 	timeouts_count_locked(r, &tail);
 	mutex_unlock(&r->lock);
@@ -307,10 +309,9 @@ void complete_notify(struct ring *r, bool is_async)
 
 atomic_uint uring_nrequests;
 
-void req_free(struct req *req)
+/* What it holds is let go. */
+static void req_release(struct req *req)
 {
-	struct uring_task *ut = req->ut;
-
 	if (req->def->cleanup)
 		req->def->cleanup(req);
 	else
@@ -324,12 +325,26 @@ void req_free(struct req *req)
 		file_put(req->file);
 	if (req->cred)
 		cred_put(req->cred);
-	ring_put(req->ring);
-	req_recycle(req);
-	atomic_fetch_sub_explicit(&uring_nrequests, 1, memory_order_relaxed);
-	if (atomic_fetch_sub(&ut->nrequests, 1) == 1)
-		owner_is_idle(ut);
-	owner_put(ut);
+}
+
+/* A list of one ring's, by link_done; counted together as far as one task's are. */
+static void free_all(struct req *req, const struct issue *is)
+{
+	while (req) {
+		struct uring_task *ut = req->ut;
+		struct ring *r = req->ring;
+		unsigned n = 0;
+
+		while (req && req->ut == ut) {
+			struct req *next = req->link_done;
+
+			req_release(req);
+			req_recycle(req, is);
+			req = next;
+			n++;
+		}
+		reqs_unreserve(r, ut, n);
+	}
 }
 
 void complete_later(struct req *req, struct issue *is)
@@ -368,22 +383,14 @@ void complete_go_on(struct list *ready)
 	}
 }
 
-static void free_all(struct req *req)
-{
-	while (req) {
-		struct req *next = req->link_done;
-
-		req_free(req);
-		req = next;
-	}
-}
-
 /* Posts the list, which grows by what ends with it. */
 static void post_list_locked(struct ring *r, struct req *list, struct req **tail,
 			     struct list *ready) REQUIRES(r->lock)
 {
+	unsigned posted = 0;
+
 	for (struct req *req = list; req; req = req->link_done) {
-		post_req_locked(req);
+		posted += post_req_locked(req);
 		r->ncompleted++;
 		if (req->flags & (REQ_LINKS | REQ_HAS_LTIMEOUT)) {
 			struct req *next;
@@ -396,6 +403,7 @@ static void post_list_locked(struct ring *r, struct req *list, struct req **tail
 		if (!req->link_done)
 			timeouts_count_locked(r, &tail);
 	}
+	count(URING_STAT_CQES, posted);
 }
 
 void complete_ended(struct req *list)
@@ -417,7 +425,7 @@ void complete_ended(struct req *list)
 	mutex_unlock(&r->lock);
 	complete_notify(r, false);
 	complete_go_on(&ready);
-	free_all(list);
+	free_all(list, NULL);
 }
 
 void complete_flush(struct issue *is)
@@ -439,5 +447,5 @@ void complete_flush(struct issue *is)
 	mutex_unlock(&r->lock);
 	complete_notify(r, is->on_worker);
 	complete_go_on(&ready);
-	free_all(list);
+	free_all(list, is);
 }

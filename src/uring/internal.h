@@ -117,6 +117,8 @@ struct ring {
 	struct token buf_token;         /* who looks at provided buffers: kbuf.h */
 	struct ring_layout layout;      /* [t,l] */
 	uint32_t sq_head;               /* [t] */
+	struct req *spare;              /* [t] requests to use again, by link_done */
+	unsigned nspare;                /* [t] */
 	struct link_state link;         /* [t] */
 	bool drain_next;                /* [t] */
 	bool drain_disabled;            /* [t] */
@@ -179,6 +181,7 @@ struct ring {
 
 void ring_get(struct ring *r);
 void ring_put(struct ring *r);
+void ring_put_many(struct ring *r, unsigned n);
 /* The ring behind f, or NULL. Borrowed: f keeps it. */
 struct ring *ring_of(const struct file *f);
 /* Makes the open file of a ring; takes the caller's reference on success. */
@@ -289,9 +292,11 @@ void complete_free_backlog(struct ring *r);
 void complete_ended(struct req *list);
 /* Those that may be issued now, by work_link, become work. */
 void complete_go_on(struct list *ready);
-/* Frees a request that is on no list, was completed or never counted. */
-void req_free(struct req *req);
-void req_recycle(struct req *req);
+/* Gives its memory back; is: who does so, perhaps within a submission. NULL: nobody. */
+void req_recycle(struct req *req, const struct issue *is);
+/* n requests of the ring and the task are no more. */
+void reqs_unreserve(struct ring *r, struct uring_task *ut, unsigned n);
+void submit_free_spare(struct ring *r);
 
 /* ---- link.c ---- */
 

@@ -58,10 +58,15 @@ void owner_get(struct uring_task *ut)
 	refcount_get(&ut->refs);
 }
 
+void owner_put_many(struct uring_task *ut, unsigned n)
+{
+	if (refcount_put_many(&ut->refs, n))
+		pool_free(&uring_task_pool, ut);
+}
+
 void owner_put(struct uring_task *ut)
 {
-	if (refcount_put(&ut->refs))
-		pool_free(&uring_task_pool, ut);
+	owner_put_many(ut, 1);
 }
 
 void owner_is_idle(struct uring_task *ut)

@@ -71,6 +71,7 @@ int owner_of(struct task *t, struct uring_task **out) MUST_CHECK;
 int owner_create(struct task *t, struct uring_task **out) MUST_CHECK;
 void owner_get(struct uring_task *ut);
 void owner_put(struct uring_task *ut);
+void owner_put_many(struct uring_task *ut, unsigned n);
 /* Its last request is freed: tells who waits for that. */
 void owner_is_idle(struct uring_task *ut);
 

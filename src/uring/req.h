@@ -67,7 +67,7 @@ struct issue {
 	struct uring_task *ut; /* whose work it is */
 	bool nonblock;         /* answer -EAGAIN instead of waiting */
 	bool on_worker;
-	bool submitting;               /* within io_uring_enter's submission */
+	struct ring *submitting;       /* within a submission to it; NULL */
 	struct ring *ring;             /* of what is on done */
 	struct req *done, **done_tail; /* completed, by link_done */
 	unsigned ndone;

@@ -58,16 +58,22 @@ void ring_get(struct ring *r)
 	refcount_get(&r->refs);
 }
 
+void ring_put_many(struct ring *r, unsigned n)
+{
+	if (refcount_put_many(&r->refs, n))
+		ring_destroy(r);
+}
+
 void ring_put(struct ring *r)
 {
-	if (refcount_put(&r->refs))
-		ring_destroy(r);
+	ring_put_many(r, 1);
 }
 
 void ring_destroy(struct ring *r)
 {
 	r->is_dying = true;
 	rings_remove(r);
+	submit_free_spare(r);
 	complete_free_backlog(r);
 	rsrc_table_destroy(r->files);
 	rsrc_table_destroy(r->buffers);

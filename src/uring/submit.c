@@ -18,6 +18,9 @@
 #include "uring/personality.h"
 #include "uring/restrict.h"
 
+/* Requests that a ring keeps for its next submission. */
+#define SPARE_MAX (POOL_USES_SLABS ? 128u : 0u)
+
 #define SQE_PLAIN (IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC)
 
 static POOL_DEFINE(req_pool, struct req);
@@ -61,33 +64,78 @@ static void commit_head(struct ring *r)
 
 /* ---- making requests ---- */
 
+/* Room for want requests, or fewer, which are counted and have their references on the
+ * ring and the task: once for all of a submission. */
+static unsigned reqs_reserve(struct ring *r, struct uring_task *ut, unsigned want)
+{
+	unsigned n = want;
+	unsigned before = atomic_fetch_add_explicit(&uring_nrequests, want, memory_order_relaxed);
+
+	if (unlikely(before + want > URING_REQUESTS_MAX)) {
+		n = URING_REQUESTS_MAX - MIN(before, URING_REQUESTS_MAX);
+		atomic_fetch_sub_explicit(&uring_nrequests, want - n, memory_order_relaxed);
+	}
+	if (n) {
+		refcount_get_many(&r->refs, n);
+		refcount_get_many(&ut->refs, n);
+		atomic_fetch_add(&ut->nrequests, n);
+	}
+	return n;
+}
+
+void reqs_unreserve(struct ring *r, struct uring_task *ut, unsigned n)
+{
+	if (!n)
+		return;
+	ring_put_many(r, n);
+	atomic_fetch_sub_explicit(&uring_nrequests, n, memory_order_relaxed);
+	if (atomic_fetch_sub(&ut->nrequests, n) == n)
+		owner_is_idle(ut);
+	owner_put_many(ut, n);
+}
+
+/* One for which there is a reservation. => the token */
 static struct req *req_alloc(struct ring *r, struct uring_task *ut)
 {
-	struct req *req;
+	struct req *req = r->spare;
 
-	if (atomic_fetch_add_explicit(&uring_nrequests, 1, memory_order_relaxed) >=
-	    URING_REQUESTS_MAX)
-		goto out_uncount;
-	req = pool_alloc(&req_pool);
-	if (!req)
-		goto out_uncount;
-	ring_get(r);
-	owner_get(ut);
-	atomic_fetch_add(&ut->nrequests, 1);
+	if (likely(req != NULL)) {
+		r->spare = req->link_done;
+		r->nspare--;
+		memset(req, 0, sizeof(*req));
+	} else {
+		req = pool_alloc(&req_pool);
+		if (!req)
+			return NULL;
+	}
 	req->ring = r;
 	req->ut = ut;
 	list_init(&req->hash_link);
 	list_init(&req->work_link);
 	return req;
-
-out_uncount:
-	atomic_fetch_sub_explicit(&uring_nrequests, 1, memory_order_relaxed);
-	return NULL;
 }
 
-void req_recycle(struct req *req)
+void req_recycle(struct req *req, const struct issue *is)
 {
-	pool_free(&req_pool, req);
+	struct ring *r = req->ring;
+
+	if (!is || is->submitting != r || r->nspare >= SPARE_MAX) {
+		pool_free(&req_pool, req);
+		return;
+	}
+	req->link_done = r->spare;
+	r->spare = req;
+	r->nspare++;
+}
+
+void submit_free_spare(struct ring *r)
+{
+	while (r->spare) {
+		struct req *req = r->spare;
+
+		r->spare = req->link_done;
+		pool_free(&req_pool, req);
+	}
 }
 
 /* IOSQE_IO_DRAIN within a chain is for the whole chain, and for what follows it. */
@@ -232,25 +280,30 @@ static bool submit_one(struct req *req, const struct io_uring_sqe *sqe, struct i
 
 long submit_entries(struct ring *r, unsigned want, struct issue *is)
 {
-	unsigned left = MIN(submit_pending(r), want), done = 0;
-	bool is_full = false;
+	unsigned left = MIN(submit_pending(r), want), done = 0, reserved, used = 0;
+	bool is_full = true;
 	struct io_uring_sqe sqe;
 
 	if (!left)
 		return 0;
-	is->submitting = true;
-	for (; done < left; done++) {
+	reserved = reqs_reserve(r, is->ut, left);
+	is->submitting = r;
+	for (; done < reserved; done++) {
 		struct req *req = req_alloc(r, is->ut);
 
-		is_full = !req;
 		if (!req)
 			break;
 		if (!take_entry(r, &sqe)) {
-			req->def = &op_invalid;
-			req_free(req);
+			is_full = false;
+			req_recycle(req, is);
 			break;
 		}
-		atomic_fetch_add_explicit(&r->nsubmitted, 1, memory_order_relaxed);
+		used++;
+		/* Who has the token is the only one to change it. */
+		atomic_store_explicit(&r->nsubmitted,
+				      atomic_load_explicit(&r->nsubmitted, memory_order_relaxed) +
+					      1,
+				      memory_order_relaxed);
 		if (!submit_one(req, &sqe, is) && !(r->flags & IORING_SETUP_SUBMIT_ALL)) {
 			done++;
 			break;
@@ -261,7 +314,8 @@ long submit_entries(struct ring *r, unsigned want, struct issue *is)
 	if (r->link.head)
 		chain_issue(r, is);
 	complete_flush(is);
-	is->submitting = false;
+	is->submitting = NULL;
+	reqs_unreserve(r, is->ut, reserved - used);
 	atomic_fetch_add_explicit(&uring_stats[URING_STAT_SQES], done, memory_order_relaxed);
 	return !done && is_full ? -EAGAIN : (long)done;
 }
