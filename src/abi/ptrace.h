@@ -111,7 +111,7 @@ struct abi_user_regs {
 _Static_assert(sizeof(struct abi_user_regs) == 27 * 8, "user_regs_struct");
 
 /* struct user, of which only the registers and the debug registers are served. */
-#define ABI_USER_SIZE 912u
+#define ABI_USER_SIZE 928u
 #define ABI_USER_DEBUGREG 848u
 #define ABI_USER_NR_DEBUGREGS 8u
 #define ABI_FXSAVE_SIZE 512u

@@ -27,8 +27,9 @@ static bool vma_allows(const struct vma *v, int access, unsigned flags)
 {
 	if (!(flags & FILL_FORCE))
 		return access == MAP_R ? v->prot != 0 : v->prot & access;
-	/* A tracer may write to any private mapping, as a breakpoint. */
-	return !(access & MAP_W) || !(v->flags & VMA_SHARED) || (v->max_prot & MAP_W);
+	/* A tracer may write to any private mapping, as a breakpoint; what others have too
+	 * is not its to change. */
+	return !(access & MAP_W) || !(v->flags & VMA_SHARED) || (v->prot & MAP_W);
 }
 
 /* ---- stacks ---- */

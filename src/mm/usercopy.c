@@ -39,7 +39,8 @@ static bool pma_serves(const struct pma *p, int access, bool force)
 	if (!p || p->is_guard)
 		return false;
 	if (force)
-		return access == MAP_R || pma_may_write(p);
+		return access == MAP_R ||
+		       (p->is_private ? pma_may_write(p) : (p->prot & MAP_W) != 0);
 	return access == MAP_W ? p->prot & MAP_W : p->prot != 0;
 }
 

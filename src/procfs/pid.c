@@ -6,6 +6,7 @@
 
 #include "procfs/internal.h"
 #include "task/seccomp.h"
+#include "task/ptrace.h"
 #include "task/tty.h"
 #include "task/user.h"
 
@@ -18,6 +19,8 @@ static char state_letter(const struct subject *s)
 	switch (atomic_load(&s->task->state)) {
 	case TASK_STOPPED:
 		return 'T';
+	case TASK_TRACED:
+		return 't';
 	case TASK_ZOMBIE:
 	case TASK_DEAD:
 		return 'Z';
@@ -37,6 +40,8 @@ static const char *state_name(char c)
 		return "disk sleep";
 	case 'T':
 		return "stopped";
+	case 't':
+		return "tracing stop";
 	default:
 		return "zombie";
 	}
@@ -286,8 +291,9 @@ static void show_status(const struct subject *s, struct text *t)
 
 	text_add(
 		t,
-		"Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-		comm_of(s), umask_of(s), st, state_name(st), g->pid, tid, group_ppid(g));
+		"Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
+		comm_of(s), umask_of(s), st, state_name(st), g->pid, tid, group_ppid(g),
+		s->task ? ptrace_tracer_tid(s->task) : 0);
 	if (!s->task) {
 		text_add(t, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nThreads:\t0\n");
 		return;
@@ -444,19 +450,21 @@ static void show_slack(const struct subject *s, struct text *t)
 		text_add(t, "%llu\n", (unsigned long long)READ_ONCE(s->task->timer_slack_ns));
 }
 
-/* The call that it sleeps in. What it says of one that wakes meanwhile is anything. */
+/* The call that it sleeps or is traced in; -1: none. What it says of one that wakes meanwhile is anything. */
 static void show_syscall(const struct subject *s, struct text *t)
 {
 	char state = state_letter(s);
 	const struct guest_regs *r;
+	int64_t nr;
 
 	if (!s->task || state == 'Z' || state == 'R') {
 		text_add(t, "running\n");
 		return;
 	}
 	r = &s->task->regs;
-	text_add(t, "%lld", state == 'T' ? -1ll : (long long)READ_ONCE(s->task->sysno));
-	if (state != 'T')
+	nr = state == 'T' ? -1 : READ_ONCE(s->task->sysno);
+	text_add(t, "%lld", (long long)nr);
+	if (nr != -1)
 		text_add(t, " 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx",
 			 (unsigned long long)READ_ONCE(r->rdi),
 			 (unsigned long long)READ_ONCE(r->rsi),

@@ -189,6 +189,8 @@ void jobctl_clear_locked(struct task *t, unsigned bits);
 void jobctl_release_locked(struct task *t, unsigned bits);
 /* A fatal signal: ends every stop. */
 void jobctl_kill_locked(struct task *t);
+/* Has t been killed, and not seen it yet? => no lock */
+bool jobctl_is_killed(struct task *t);
 /* Sleeps until somebody takes the bit away. => no lock */
 void jobctl_sleep(struct task *t, unsigned bit);
 /* The caller takes part in the group stop, and sleeps. */

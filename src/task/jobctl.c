@@ -78,6 +78,11 @@ static bool has_bit(struct task *t, unsigned bit)
 	return r;
 }
 
+bool jobctl_is_killed(struct task *t)
+{
+	return has_bit(t, JOBCTL_KILLED);
+}
+
 void jobctl_sleep(struct task *t, unsigned bit)
 {
 	for (;;) {

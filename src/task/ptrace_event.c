@@ -54,7 +54,6 @@ static bool call_stop(struct task *t, uint64_t message)
 {
 	struct ksiginfo info = { .code = SI_KERNEL };
 	unsigned flags = __atomic_load_n(&t->ptrace.flags, __ATOMIC_RELAXED);
-	bool killed;
 	int signo;
 
 	if (!flags) { /* the tracer is gone */
@@ -62,13 +61,13 @@ static bool call_stop(struct task *t, uint64_t message)
 		return true;
 	}
 	signo = ptrace_notify(t, SIGTRAP | (flags & PT_TRACESYSGOOD ? 0x80 : 0), message);
-	group_sighand_lock(t->group);
-	killed = t->jobctl & JOBCTL_KILLED;
-	info.signo = signo & 0x7f;
-	if (!killed && signo > 0 && signo <= NSIGNALS)
-		(void)signal_send_locked(t, &info, 0);
-	group_sighand_unlock(t->group);
-	return !killed;
+	if (jobctl_is_killed(t))
+		return false;
+	if (signo > 0 && signo <= NSIGNALS) {
+		info.signo = signo;
+		(void)signal_send(t, &info, 0);
+	}
+	return true;
 }
 
 void ptrace_call(struct task *t)
@@ -79,7 +78,7 @@ void ptrace_call(struct task *t)
 	t->trace_work &= (uint8_t)~TRACE_LEAVE;
 	if (t->trace_work & (TRACE_CALLS | TRACE_EMULATE))
 		go_on = call_stop(t, ABI_PTRACE_EVENTMSG_SYSCALL_ENTRY);
-	if (!emulate)
+	if (!(t->trace_work & TRACE_EMULATE))
 		owe_leave(t);
 	if (emulate || !go_on || t->sysno == -1)
 		return;

@@ -184,7 +184,6 @@ void ptrace_trap_unlock(struct task *t)
 	} else {
 		(void)ptrace_stop_relock(t, signo, CLD_STOPPED, 0, NULL);
 	}
-	jobctl_clear_locked(t, JOBCTL_TRAP_STOP | (t->ptrace.flags ? 0 : JOBCTL_TRAP_MASK));
 	group_sighand_unlock(t->group);
 }
 
