@@ -267,7 +267,9 @@ static long do_request(const struct request *q)
 	if (q->nr == ABI_PTRACE_INTERRUPT)
 		return ptrace_interrupt(q->tracee);
 	r = do_stopped(q);
-	ptrace_unfreeze(q->tracee);
+	/* One that is detached may be somebody else's by now. */
+	if (r < 0 || q->nr != ABI_PTRACE_DETACH)
+		ptrace_unfreeze(q->tracee);
 	return r;
 }
 

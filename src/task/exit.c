@@ -534,6 +534,15 @@ void task_finish(struct task *t)
 
 /* ---- the end of the sandbox ---- */
 
+/* Threads that end already may be in a stop for their tracers, and these for theirs. */
+static void group_end_stops(struct thread_group *g)
+{
+	group_sighand_lock(g);
+	list_for_each(t, &g->tasks, struct task, group_link)
+		jobctl_kill_locked(t);
+	group_sighand_unlock(g);
+}
+
 /* Passes are repeated: a fork that was under way may have made a process that
  * the first one missed. */
 void task_kill_all(struct kernel *k)
@@ -541,10 +550,12 @@ void task_kill_all(struct kernel *k)
 	const struct timespec ms = { .tv_nsec = 1000000 };
 	struct thread_group *g;
 
+	atomic_store(&k->is_killed, true);
 	for (;;) {
 		for (int32_t after = 1; (g = pid_next_group(k, after)); group_put(g)) {
 			after = g->pid;
 			group_kill(g, SIGKILL);
+			group_end_stops(g);
 		}
 		if (atomic_load(&k->ntasks) == 0)
 			break;

@@ -86,10 +86,9 @@ static void let_go_locked(struct task *tracee)
 
 /* ---- attaching ---- */
 
-/* May the parent trace t, who asks for it? */
-static bool parent_may(struct task *t, struct task *parent, const struct cred *cred)
+/* May a parent with these credentials trace t, who asks for it? */
+static bool parent_may(struct task *t, const struct cred *cred)
 {
-	(void)parent;
 	return !(t->cred->cap_permitted & ~cred->cap_permitted) ||
 	       cred_has_cap(cred, CAP_SYS_PTRACE);
 }
@@ -111,9 +110,11 @@ int ptrace_traceme(struct task *t)
 
 	mutex_lock(&pids_lock);
 	parent = t->ptrace.flags ? NULL : parent_locked(t);
-	if (parent) {
+	if (parent && atomic_load(&parent->state) >= TASK_ZOMBIE) {
+		r = 0; /* as if it had gone right afterwards */
+	} else if (parent) {
 		cred = task_cred_get(parent);
-		if (parent_may(t, parent, cred)) {
+		if (parent_may(t, cred)) {
 			group_sighand_lock(t->group);
 			link_locked(t, parent, cred, PT_PTRACED);
 			group_sighand_unlock(t->group);

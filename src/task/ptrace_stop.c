@@ -114,7 +114,7 @@ int ptrace_stop_relock(struct task *t, int code, int why, uint64_t message, stru
 	bool group_stop = false;
 
 	mutex_assert_held(&g->sighand->lock);
-	if (!p->flags || (t->jobctl & JOBCTL_KILLED))
+	if (!p->flags || (t->jobctl & JOBCTL_KILLED) || atomic_load(&t->kernel->is_killed))
 		return code;
 	t->jobctl |= JOBCTL_TRACED;
 	p->code = code;

@@ -343,6 +343,7 @@ struct kernel {
 	const struct task_ipc_ops *ipc_ops; /* NULL in tests */
 	/* Set when the first process is gone: how boot/ ends the sandbox. */
 	atomic_bool ended;
+	atomic_bool is_killed; /* task_kill_all(): nobody stops for a tracer any more */
 	int exit_status; /* wait status of the first process */
 	struct waitq ended_waitq;
 	struct kernel_stats *stats; /* syscall counters, by number */
