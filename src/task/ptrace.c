@@ -89,8 +89,10 @@ static void let_go_locked(struct task *tracee)
 /* May a parent with these credentials trace t, who asks for it? */
 static bool parent_may(struct task *t, const struct cred *cred)
 {
-	return !(t->cred->cap_permitted & ~cred->cap_permitted) ||
-	       cred_has_cap(cred, CAP_SYS_PTRACE);
+	const struct cred *own = t->cred;
+
+	return (own->user_ns == cred->user_ns && !(own->cap_permitted & ~cred->cap_permitted)) ||
+	       cred_has_cap_in(cred, own->user_ns, CAP_SYS_PTRACE);
 }
 
 /* The thread that counts as t's parent; NULL: it is nacre itself. */
@@ -254,7 +256,8 @@ bool ptrace_tracer_lacks(struct task *t, int cap)
 	bool r;
 
 	mutex_lock(&pids_lock);
-	r = t->ptrace.tracer_cred && !cred_has_cap(t->ptrace.tracer_cred, cap);
+	r = t->ptrace.tracer_cred &&
+	    !cred_has_cap_in(t->ptrace.tracer_cred, t->cred->user_ns, (unsigned)cap);
 	mutex_unlock(&pids_lock);
 	return r;
 }
