@@ -186,7 +186,7 @@ static void lose_privileges(struct exec *x, const struct cred *old)
 {
 	struct cred *c = x->cred;
 
-	if (!cred_has_cap(old, CAP_SETUID)) {
+	if (!cred_has_own_cap(old, CAP_SETUID)) {
 		c->euid = c->uid;
 		c->egid = c->gid;
 	}

@@ -344,7 +344,7 @@ struct kernel {
 	/* Set when the first process is gone: how boot/ ends the sandbox. */
 	atomic_bool ended;
 	atomic_bool is_killed; /* task_kill_all(): nobody stops for a tracer any more */
-	int exit_status; /* wait status of the first process */
+	int exit_status;       /* wait status of the first process */
 	struct waitq ended_waitq;
 	struct kernel_stats *stats; /* syscall counters, by number */
 	atomic_ulong oom_kills;

@@ -199,8 +199,8 @@ static void test_syscall_file(void)
 	}
 	CHECK(read(fd, got, sizeof(got) - 1) > 0);
 	close(fd);
-	snprintf(want, sizeof(want), "%d 0x1 0x2 0x3 0x4 0x5 0x6 0x%llx 0x%llx\n", SYS_getppid, r.rsp,
-		 r.rip);
+	snprintf(want, sizeof(want), "%d 0x1 0x2 0x3 0x4 0x5 0x6 0x%llx 0x%llx\n", SYS_getppid,
+		 r.rsp, r.rip);
 	CHECK(!strcmp(want, got));
 	kill_child(pid);
 }
