@@ -83,6 +83,11 @@ static inline void ptrace_set_orig_rax(struct task *t, uint64_t nr)
 
 /* The tracer asked for the event: stops. An exec that it did not ask for sends SIGTRAP. */
 void ptrace_event(struct task *t, int event, uint64_t message);
+/* Somebody traces t, which is the caller's own; it may end at any time. */
+static inline bool ptrace_is_traced(const struct task *t)
+{
+	return __atomic_load_n(&t->ptrace.flags, __ATOMIC_RELAXED);
+}
 static inline bool ptrace_event_enabled(const struct task *t, int event)
 {
 	return __atomic_load_n(&t->ptrace.flags, __ATOMIC_RELAXED) & PT_EVENT(event);

@@ -150,7 +150,7 @@ void ptrace_step_end(struct task *t, bool forced, struct platform_event *ev)
 		t->regs.rflags &= ~(uint64_t)RFLAGS_TF;
 	/* Of a step that nobody waits for any more the guest knows nothing. */
 	if (forced && ev->kind == PLATFORM_EV_FAULT && ev->trapno == TRAP_DEBUG &&
-	    !__atomic_load_n(&t->ptrace.flags, __ATOMIC_RELAXED)) {
+	    !ptrace_is_traced(t)) {
 		t->trace_work = 0;
 		ev->kind = PLATFORM_EV_INTERRUPTED;
 	}
@@ -162,6 +162,6 @@ void ptrace_step_handler(struct task *t)
 	if (!(t->trace_work & TRACE_STEP))
 		return;
 	t->trace_work &= (uint8_t)~TRACE_STEP;
-	if (t->ptrace.flags)
+	if (ptrace_is_traced(t))
 		(void)ptrace_notify(t, SIGTRAP, 0);
 }
