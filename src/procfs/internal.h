@@ -32,6 +32,8 @@ struct pentry {
 	const char *name;
 	uint32_t mode; /* S_IF* and permissions */
 	int index;     /* tells entries apart that share their functions */
+	/* Opened or followed only by who might trace the process: else -EACCES. */
+	bool is_private;
 	void (*show)(const struct subject *s, struct text *t);
 	/* Writes to the file: the whole text of one write. */
 	ssize_t (*store)(const struct subject *s, const char *buf, size_t size);

@@ -98,15 +98,21 @@ static ssize_t read_exe(const struct subject *s, char *buf, size_t size)
 	return read_link(s, follow_exe, buf, size);
 }
 
-const struct pentry proc_cwd_link = {
-	.name = "cwd", .mode = S_IFLNK | 0777, .readlink = read_cwd, .follow = follow_cwd
-};
-const struct pentry proc_root_link = {
-	.name = "root", .mode = S_IFLNK | 0777, .readlink = read_root, .follow = follow_root
-};
-const struct pentry proc_exe_link = {
-	.name = "exe", .mode = S_IFLNK | 0777, .readlink = read_exe, .follow = follow_exe
-};
+const struct pentry proc_cwd_link = { .name = "cwd",
+				      .mode = S_IFLNK | 0777,
+				      .is_private = true,
+				      .readlink = read_cwd,
+				      .follow = follow_cwd };
+const struct pentry proc_root_link = { .name = "root",
+				       .mode = S_IFLNK | 0777,
+				       .is_private = true,
+				       .readlink = read_root,
+				       .follow = follow_root };
+const struct pentry proc_exe_link = { .name = "exe",
+				      .mode = S_IFLNK | 0777,
+				      .is_private = true,
+				      .readlink = read_exe,
+				      .follow = follow_exe };
 
 /* ---- fd/ and fdinfo/ ---- */
 

@@ -46,10 +46,10 @@ static int ns_follow(const struct subject *s, struct path *out)
 	return r;
 }
 
-#define NS_LINK(text, which)                                                                   \
-	{                                                                                      \
-		.name = text, .mode = S_IFLNK | 0777, .index = which, .readlink = ns_readlink, \
-		.follow = ns_follow                                                            \
+#define NS_LINK(text, which)                                                              \
+	{                                                                                 \
+		.name = text, .mode = S_IFLNK | 0777, .is_private = true, .index = which, \
+		.readlink = ns_readlink, .follow = ns_follow                              \
 	}
 
 const struct pentry proc_ns_entries[] = {

@@ -12,7 +12,7 @@
 
 static char state_letter(const struct subject *s)
 {
-	if (s->group->pid == 1 && !s->task) /* the kernel itself */
+	if (s->group == s->k->init) /* the kernel itself */
 		return 'S';
 	if (s->group->is_zombie || !s->task)
 		return 'Z';
@@ -49,7 +49,7 @@ static const char *state_name(char c)
 
 static const char *comm_of(const struct subject *s)
 {
-	return s->task ? s->task->comm : s->group->pid == 1 ? "nacre" : "?";
+	return s->task ? s->task->comm : "?";
 }
 
 static void usage_of(const struct subject *s, struct mm_usage *u)
@@ -629,58 +629,71 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 	return 0;
 }
 
-#define COMMON_ENTRIES                                                                           \
-	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                                 \
-		{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm },          \
-		{ .name = "environ", .mode = S_IFREG | 0400, .show = show_environ },             \
-		{ .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv },                   \
-		{ .name = "stat", .mode = RO, .show = show_stat },                               \
-		{ .name = "statm", .mode = RO, .show = show_statm },                             \
-		{ .name = "status", .mode = RO, .show = show_status },                           \
-		{ .name = "maps", .mode = RO, .show = proc_show_maps },                          \
-		{ .name = "smaps", .mode = RO, .show = proc_show_smaps },                        \
-		{ .name = "smaps_rollup", .mode = RO, .show = proc_show_rollup },                \
-		{ .name = "pagemap", .mode = S_IFREG | 0400, .pread = proc_pagemap },            \
-		{ .name = "clear_refs", .mode = S_IFREG | 0200, .store = proc_clear_refs },      \
-		{ .name = "mem",                                                                 \
-		  .mode = S_IFREG | 0600,                                                        \
-		  .pread = proc_mem_read,                                                        \
-		  .pwrite = proc_mem_write },                                                    \
-		{ .name = "limits", .mode = RO, .show = show_limits },                           \
-		{ .name = "oom_score", .mode = RO, .show = show_oom_score },                     \
-		{ .name = "oom_adj", .mode = RW, .show = show_oom_adj, .store = store_oom_adj }, \
-		{ .name = "oom_score_adj",                                                       \
-		  .mode = RW,                                                                    \
-		  .show = show_oom_score_adj,                                                    \
-		  .store = store_oom_score_adj },                                                \
-		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                           \
-		{ .name = "uid_map",                                                             \
-		  .mode = RW,                                                                    \
-		  .index = ID_UID,                                                               \
-		  .show = show_idmap,                                                            \
-		  .store = store_idmap },                                                        \
-		{ .name = "gid_map",                                                             \
-		  .mode = RW,                                                                    \
-		  .index = ID_GID,                                                               \
-		  .show = show_idmap,                                                            \
-		  .store = store_idmap },                                                        \
-		{ .name = "setgroups",                                                           \
-		  .mode = RW,                                                                    \
-		  .show = show_setgroups,                                                        \
-		  .store = store_setgroups },                                                    \
-		{ .name = "loginuid", .mode = RO, .show = show_loginuid },                       \
-		{ .name = "sessionid", .mode = RO, .show = show_loginuid },                      \
-		{ .name = "personality", .mode = RO, .show = show_personality },                 \
-		{ .name = "io", .mode = RO, .show = show_io },                                   \
-		{ .name = "wchan", .mode = RO, .show = show_wchan },                             \
-		{ .name = "syscall", .mode = S_IFREG | 0400, .show = show_syscall },             \
-		{ .name = "sched", .mode = RO, .show = show_sched },                             \
-		{ .name = "mounts", .mode = RO, .show = show_mounts },                           \
-		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                     \
-		{ .name = "mountstats", .mode = S_IFREG | 0400, .show = show_mountstats },       \
-		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },                     \
-	{                                                                                        \
-		.name = "net", .mode = DIR_, .children = proc_net_entries                        \
+#define COMMON_ENTRIES                                                                             \
+	{ .name = "cmdline", .mode = RO, .show = show_cmdline },                                   \
+		{ .name = "comm", .mode = RW, .show = show_comm, .store = store_comm },            \
+		{ .name = "environ",                                                               \
+		  .mode = S_IFREG | 0400,                                                          \
+		  .is_private = true,                                                              \
+		  .show = show_environ },                                                          \
+		{ .name = "auxv", .mode = S_IFREG | 0400, .is_private = true, .show = show_auxv }, \
+		{ .name = "stat", .mode = RO, .show = show_stat },                                 \
+		{ .name = "statm", .mode = RO, .show = show_statm },                               \
+		{ .name = "status", .mode = RO, .show = show_status },                             \
+		{ .name = "maps", .mode = RO, .is_private = true, .show = proc_show_maps },        \
+		{ .name = "smaps", .mode = RO, .is_private = true, .show = proc_show_smaps },      \
+		{ .name = "smaps_rollup",                                                          \
+		  .mode = RO,                                                                      \
+		  .is_private = true,                                                              \
+		  .show = proc_show_rollup },                                                      \
+		{ .name = "pagemap",                                                               \
+		  .mode = S_IFREG | 0400,                                                          \
+		  .is_private = true,                                                              \
+		  .pread = proc_pagemap },                                                         \
+		{ .name = "clear_refs", .mode = S_IFREG | 0200, .store = proc_clear_refs },        \
+		{ .name = "mem",                                                                   \
+		  .is_private = true,                                                              \
+		  .mode = S_IFREG | 0600,                                                          \
+		  .pread = proc_mem_read,                                                          \
+		  .pwrite = proc_mem_write },                                                      \
+		{ .name = "limits", .mode = RO, .show = show_limits },                             \
+		{ .name = "oom_score", .mode = RO, .show = show_oom_score },                       \
+		{ .name = "oom_adj", .mode = RW, .show = show_oom_adj, .store = store_oom_adj },   \
+		{ .name = "oom_score_adj",                                                         \
+		  .mode = RW,                                                                      \
+		  .show = show_oom_score_adj,                                                      \
+		  .store = store_oom_score_adj },                                                  \
+		{ .name = "cgroup", .mode = RO, .show = show_cgroup },                             \
+		{ .name = "uid_map",                                                               \
+		  .mode = RW,                                                                      \
+		  .index = ID_UID,                                                                 \
+		  .show = show_idmap,                                                              \
+		  .store = store_idmap },                                                          \
+		{ .name = "gid_map",                                                               \
+		  .mode = RW,                                                                      \
+		  .index = ID_GID,                                                                 \
+		  .show = show_idmap,                                                              \
+		  .store = store_idmap },                                                          \
+		{ .name = "setgroups",                                                             \
+		  .mode = RW,                                                                      \
+		  .show = show_setgroups,                                                          \
+		  .store = store_setgroups },                                                      \
+		{ .name = "loginuid", .mode = RO, .show = show_loginuid },                         \
+		{ .name = "sessionid", .mode = RO, .show = show_loginuid },                        \
+		{ .name = "personality", .mode = RO, .show = show_personality },                   \
+		{ .name = "io", .mode = RO, .show = show_io },                                     \
+		{ .name = "wchan", .mode = RO, .show = show_wchan },                               \
+		{ .name = "syscall",                                                               \
+		  .mode = S_IFREG | 0400,                                                          \
+		  .is_private = true,                                                              \
+		  .show = show_syscall },                                                          \
+		{ .name = "sched", .mode = RO, .show = show_sched },                               \
+		{ .name = "mounts", .mode = RO, .show = show_mounts },                             \
+		{ .name = "mountinfo", .mode = RO, .show = show_mountinfo },                       \
+		{ .name = "mountstats", .mode = S_IFREG | 0400, .show = show_mountstats },         \
+		{ .name = "ns", .mode = DIR_, .children = proc_ns_entries },                       \
+	{                                                                                          \
+		.name = "net", .mode = DIR_, .children = proc_net_entries                          \
 	}
 
 /* The fixed part is a table; the links and directories with parts elsewhere

@@ -350,6 +350,36 @@ out:
 
 /* ---- the rest of an inode ---- */
 
+static bool same_ids(const struct cred *mine, const struct cred *c)
+{
+	return mine->fsuid == c->euid && mine->fsuid == c->suid && mine->fsuid == c->uid &&
+	       mine->fsgid == c->egid && mine->fsgid == c->sgid && mine->fsgid == c->gid;
+}
+
+/* ptrace(2), "ptrace access mode checking", as for /proc: PTRACE_MODE_READ_FSCREDS. */
+static bool may_trace(const struct cred *mine, const struct subject *s)
+{
+	const struct cred *theirs = task_cred_get(s->task);
+	bool is_privileged = cred_has_cap_in(mine, theirs->user_ns, CAP_SYS_PTRACE);
+	bool ok = same_ids(mine, theirs) && mine->user_ns == theirs->user_ns &&
+		  !(theirs->cap_permitted & ~mine->cap_effective);
+
+	cred_put(theirs);
+	mutex_lock(&s->group->lock);
+	ok = ok && s->group->dumpable;
+	mutex_unlock(&s->group->lock);
+	return ok || is_privileged;
+}
+
+static int check_private(const struct subject *s)
+{
+	const struct task *t = s->ctx ? s->ctx->task : NULL;
+
+	if (!s->entry->is_private || !s->task || !t || t->group == s->group)
+		return 0;
+	return may_trace(s->ctx->cred, s) ? 0 : -EACCES;
+}
+
 static ssize_t proc_readlink(struct inode *inode, char *buf, size_t size, const struct vfs_ctx *ctx)
 {
 	struct pnode *n = pnode_of(inode);
@@ -358,7 +388,9 @@ static ssize_t proc_readlink(struct inode *inode, char *buf, size_t size, const 
 
 	if (r < 0)
 		return -ENOENT;
-	r = n->entry->readlink(&s, buf, size);
+	r = check_private(&s);
+	if (r == 0)
+		r = n->entry->readlink(&s, buf, size);
 	subject_put(&s);
 	return r;
 }
@@ -371,7 +403,9 @@ static int proc_follow(struct inode *inode, const struct vfs_ctx *ctx, struct pa
 
 	if (r < 0)
 		return -ENOENT;
-	r = n->entry->follow(&s, out);
+	r = check_private(&s);
+	if (r == 0)
+		r = n->entry->follow(&s, out);
 	subject_put(&s);
 	return r;
 }
@@ -395,8 +429,17 @@ static int proc_getattr(struct inode *inode, struct kstat *st, const struct vfs_
 	return 0;
 }
 
-static int proc_open(struct inode *inode, struct file *f, const struct vfs_ctx *ctx UNUSED)
+static int proc_open(struct inode *inode, struct file *f, const struct vfs_ctx *ctx)
 {
+	struct subject s;
+	int r;
+
+	if (pnode_of(inode)->entry->is_private && subject_get(pnode_of(inode), ctx, &s) == 0) {
+		r = check_private(&s);
+		subject_put(&s);
+		if (r < 0)
+			return r;
+	}
 	f->ops = S_ISDIR(inode->mode) ? &proc_dir_fops : &proc_file_fops;
 	return 0;
 }

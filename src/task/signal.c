@@ -255,11 +255,17 @@ int signal_send_timer_locked(struct task *t, struct sigqueue_entry *e, bool to_g
 	return 0;
 }
 
+/* Pid 1, ourselves, takes and ignores everything. */
+static bool is_init(const struct thread_group *g)
+{
+	return g == g->kernel->init;
+}
+
 int signal_send(struct task *t, const struct ksiginfo *info, unsigned flags)
 {
 	int r;
 
-	if (info->signo == 0)
+	if (info->signo == 0 || is_init(t->group))
 		return 0;
 	group_sighand_lock(t->group);
 	r = signal_send_locked(t, info, flags);
@@ -272,11 +278,10 @@ int signal_send_group(struct thread_group *g, const struct ksiginfo *info)
 	struct task *t;
 	int r = 0;
 
-	if (info->signo == 0)
+	if (info->signo == 0 || is_init(g))
 		return 0;
 	group_sighand_lock(g);
-	/* The leader first. A process without threads (pid 1: ourselves) takes
-	 * and ignores everything. */
+	/* The leader first. */
 	if (!list_empty(&g->tasks)) {
 		t = list_first(&g->tasks, struct task, group_link);
 		r = signal_send_locked(t, info, SEND_GROUP);

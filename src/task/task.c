@@ -251,6 +251,40 @@ static bool wait_for_memory(void)
 	return t && oom_wait(t);
 }
 
+/*
+ * Process 1 is the kernel. Its only thread is there to be looked at: it never runs, takes
+ * no signal, has no memory and no descriptors, and counts as no task.
+ */
+static int init_create_task(struct kernel *k)
+{
+	struct task *t;
+	int r = task_create(k, k->init, &t);
+
+	if (r < 0)
+		return r;
+	atomic_fetch_sub(&k->ntasks, 1);
+	t->tid = 1;
+	atomic_store(&t->state, TASK_RUNNING);
+	strcpy(t->comm, "nacre");
+	t->cred = cred_create(0, 0);
+	k->init->leader = t;
+	k->init->ntasks = 1;
+	list_push_back(&k->init->tasks, &t->group_link);
+	return t->cred ? 0 : -ENOMEM;
+}
+
+static void init_destroy_task(struct kernel *k)
+{
+	struct task *t = k->init->leader;
+
+	if (!t)
+		return;
+	k->init->leader = NULL;
+	list_del(&t->group_link);
+	atomic_fetch_add(&k->ntasks, 1);
+	task_put(t);
+}
+
 int task_init(struct kernel *k)
 {
 	struct sighand *sh;
@@ -272,8 +306,11 @@ int task_init(struct kernel *k)
 	r = group_create(k, sh, &k->init);
 	if (r < 0)
 		return r;
+	r = init_create_task(k);
+	if (r < 0)
+		return r;
 	mutex_lock(&pids_lock);
-	r = pid_alloc_locked(k, 1, NULL, &nr);
+	r = pid_alloc_locked(k, 1, k->init->leader, &nr);
 	if (r == 0) {
 		k->init->pid = 1;
 		pid_set_group_locked(1, k->init);
@@ -292,8 +329,10 @@ void task_fini(struct kernel *k)
 		group_reap_locked(list_first(&k->init->children, struct thread_group, sibling));
 	list_del(&k->init->pgrp_link);
 	list_del(&k->init->session_link);
+	pid_clear_task_locked(1);
 	pid_clear_group_locked(1);
 	mutex_unlock(&pids_lock);
+	init_destroy_task(k);
 	group_put(k->init);
 	k->init = NULL;
 	pids_fini();

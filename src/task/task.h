@@ -18,8 +18,9 @@
  *
  * A thread that is not the leader goes to DEAD by itself. The leader stays a
  * zombie until every other thread is gone and its parent has waited; one that
- * is traced, until its tracer has (ptrace.h). The process tree hangs on thread groups. Pid 1 is nacre itself: a group without
- * tasks, which adopts orphans and reaps them.
+ * is traced, until its tracer has (ptrace.h).
+ * The process tree hangs on thread groups. Pid 1 is nacre itself: a group whose one
+ * task never runs, which adopts orphans and reaps them.
  *
  * Locks, outermost first (base/lockrank.h):
  *	pids.lock     [P] pid table, parents, children, pgrps, sessions, exit
