@@ -1,6 +1,7 @@
 /* io_uring, timed from inside: one line "name nanoseconds" each, the time of one
  * request in a stream of batches, beside the plain system call. Run natively and as
  * a guest by bench/run. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <stdatomic.h>
@@ -8,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -175,10 +179,69 @@ static void plain_row(uint32_t count)
 	row("pread 4 KiB", t0, count);
 }
 
+/* ---- TCP over loopback: one byte there and back, in one thread ---- */
+
+static void connect_pair(int pair[2])
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t size = sizeof(at);
+	int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(bind(listener, (struct sockaddr *)&at, size) == 0, "bind");
+	must(getsockname(listener, (struct sockaddr *)&at, &size) == 0, "getsockname");
+	must(listen(listener, 1) == 0, "listen");
+	pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+	must(connect(pair[0], (struct sockaddr *)&at, size) == 0, "connect");
+	pair[1] = accept(listener, NULL, NULL);
+	must(pair[1] >= 0, "accept");
+	close(listener);
+	for (int i = 0; i < 2; i++)
+		setsockopt(pair[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+static void plain_echo_row(const int pair[2], uint32_t count)
+{
+	double t0 = now();
+	char c = 'x';
+
+	for (uint32_t i = 0; i < count; i++) {
+		must(send(pair[0], &c, 1, 0) == 1 && recv(pair[1], &c, 1, 0) == 1, "there");
+		must(send(pair[1], &c, 1, 0) == 1 && recv(pair[0], &c, 1, 0) == 1, "back");
+	}
+	row("TCP echo, by calls", t0, count);
+}
+
+/* Four linked requests a round trip, and one call. */
+static void ring_echo_row(struct ring *r, const int pair[2], uint32_t count)
+{
+	static const uint8_t ops[4] = { IORING_OP_SEND, IORING_OP_RECV, IORING_OP_SEND,
+					IORING_OP_RECV };
+	const int ends[4] = { pair[0], pair[1], pair[1], pair[0] };
+	uint32_t tail = atomic_load_explicit(r->sq_tail, memory_order_relaxed);
+	double t0 = now();
+
+	for (uint32_t done = 0; done < count; done++) {
+		for (int i = 0; i < 4; i++) {
+			struct io_uring_sqe *sqe = &r->sqes[tail++ & r->sq_mask];
+
+			memset(sqe, 0, sizeof(*sqe));
+			sqe->opcode = ops[i];
+			sqe->fd = ends[i];
+			sqe->addr = (uintptr_t)buffers;
+			sqe->len = 1;
+			sqe->flags = i < 3 ? IOSQE_IO_LINK : 0;
+		}
+		run_batch(r, tail, 4);
+	}
+	row("TCP echo, io_uring", t0, count);
+}
+
 int main(void)
 {
 	static const char path[] = "/tmp/nacre-bench-uring";
 	struct ring plain, polled;
+	int pair[2];
 
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	buffers = mmap(NULL, ENTRIES * BLOCK, PROT_READ | PROT_WRITE,
@@ -195,6 +258,9 @@ int main(void)
 	ring_row("read 4 KiB, 32 a call", &plain, IORING_OP_READ, 32, 1 << 17);
 	ring_row("read 4 KiB, 128 a call", &plain, IORING_OP_READ, 128, 1 << 17);
 	ring_row("fixed read, 32 a call", &plain, IORING_OP_READ_FIXED, 32, 1 << 17);
+	connect_pair(pair);
+	plain_echo_row(pair, 1 << 13);
+	ring_echo_row(&plain, pair, 1 << 13);
 	ring_open(&polled, IORING_SETUP_SQPOLL);
 	ring_row("nop, 32, SQPOLL", &polled, IORING_OP_NOP, 32, 1 << 15);
 	ring_row("read 4 KiB, 32, SQPOLL", &polled, IORING_OP_READ, 32, 1 << 15);

@@ -27,4 +27,20 @@ for name in io_uring-cp link-cp; do
 	check "$name" 0 $?
 	rm -f b
 done
+# Programs that use io_uring by themselves, where they are installed.
+if type node >/dev/null 2>&1; then
+	cat >read.js <<-'end'
+		const fs = require("fs").promises;
+		let n = 0;
+		for (let i = 0; i < 50; i++)
+			fs.readFile("a").then(b => { if (b.length != 3000000) process.exit(3);
+				if (++n == 50) console.log("read"); });
+	end
+	check "node natively" read "$(UV_USE_IO_URING=1 node read.js 2>&1)"
+	check "node" read "$(UV_USE_IO_URING=1 timeout 60 "$nacre" do -- node read.js 2>&1)"
+fi
+if type stress-ng >/dev/null 2>&1; then
+	timeout 60 "$nacre" do -- stress-ng --io-uring 2 --verify -t 3 >stress.log 2>&1
+	check "stress-ng --io-uring --verify" 0 $?
+fi
 end_of_checks
