@@ -103,6 +103,7 @@ static const char *const rank_names[LOCK_RANK_COUNT] = {
 	[LOCK_PLATFORM_SLOTS] = "platform_slots",
 	[LOCK_NOTIFIER] = "notifier",
 	[LOCK_BLK_QUEUE] = "blk_queue",
+	[LOCK_FUSE_CHANNEL] = "fuse_channel",
 	[LOCK_VIRTQ] = "virtq",
 	[LOCK_URING_RINGS] = "uring_rings",
 	[LOCK_URING] = "uring",

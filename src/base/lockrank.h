@@ -69,6 +69,7 @@ enum lock_rank {
 	LOCK_PLATFORM_SLOTS, /* platform: shared slots, lists of contexts */
 	LOCK_NOTIFIER,       /* the host descriptor notifier: wakes queues */
 	LOCK_BLK_QUEUE,      /* one queue of a disk: its requests */
+	LOCK_FUSE_CHANNEL,   /* one device of files: its requests */
 	LOCK_VIRTQ,          /* one virtqueue: its descriptors, who waits for them */
 	LOCK_URING_RINGS,    /* the list of all io_urings */
 	LOCK_URING,          /* one io_uring: its completions, what waits, its tables */

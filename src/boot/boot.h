@@ -43,6 +43,13 @@ struct boot_disk {
 	int fd;           /* connected to it; opened by the launcher */
 };
 
+/* A mount of a vhost-user-fs device. */
+struct boot_share {
+	const char *path, *dst;
+	enum boot_cache cache;
+	int fd; /* connected to it; opened by the launcher */
+};
+
 struct boot_config {
 	const char *rootfs; /* NULL: "/" */
 	bool overlay;       /* writes stay in memory */
@@ -52,6 +59,8 @@ struct boot_config {
 	size_t ntmpfs;
 	struct boot_disk *disks;
 	size_t ndisks;
+	struct boot_share *shares;
+	size_t nshares;
 	char *const *argv; /* the command */
 	char **envp;       /* the whole environment, owned */
 	const char *cwd;   /* NULL: the caller's, or / */

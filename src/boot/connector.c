@@ -37,19 +37,25 @@ static int connect_to(const char *path)
 	return r;
 }
 
+static int connect_or_say(const char *flag, const char *path)
+{
+	int fd = connect_to(path);
+
+	if (fd < 0)
+		fprintf(stderr, "nacre: %s %s: %s%s\n", flag, path, strerror(-fd),
+			fd == -ECONNREFUSED ? " (nobody listens there)" : "");
+	return fd;
+}
+
 int connector_open(const struct boot_config *cfg)
 {
-	for (size_t i = 0; i < cfg->ndisks; i++) {
-		struct boot_disk *d = &cfg->disks[i];
+	int r = 0;
 
-		d->fd = connect_to(d->path);
-		if (d->fd < 0) {
-			fprintf(stderr, "nacre: --virtio-blk %s: %s%s\n", d->path, strerror(-d->fd),
-				d->fd == -ECONNREFUSED ? " (nobody listens there)" : "");
-			return d->fd;
-		}
-	}
-	return 0;
+	for (size_t i = 0; r >= 0 && i < cfg->ndisks; i++)
+		r = cfg->disks[i].fd = connect_or_say("--virtio-blk", cfg->disks[i].path);
+	for (size_t i = 0; r >= 0 && i < cfg->nshares; i++)
+		r = cfg->shares[i].fd = connect_or_say("--virtiofs", cfg->shares[i].path);
+	return MIN(r, 0);
 }
 
 void connector_forget(const struct boot_config *cfg)
@@ -57,6 +63,10 @@ void connector_forget(const struct boot_config *cfg)
 	for (size_t i = 0; i < cfg->ndisks; i++) {
 		host_close(cfg->disks[i].fd);
 		cfg->disks[i].fd = -1;
+	}
+	for (size_t i = 0; i < cfg->nshares; i++) {
+		host_close(cfg->shares[i].fd);
+		cfg->shares[i].fd = -1;
 	}
 }
 

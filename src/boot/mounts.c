@@ -208,6 +208,27 @@ static int mount_binds(struct build *b)
 	return r;
 }
 
+static int mount_shares(struct build *b)
+{
+	const struct boot_config *cfg = b->l->cfg;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cfg->nshares; i++) {
+		const struct boot_share *s = &cfg->shares[i];
+		struct remote_options opt = { .cache = (enum remote_cache)s->cache,
+					      .caches = caches,
+					      .source = s->path,
+					      .type = "virtiofs" };
+		struct super *sb;
+
+		r = remote_mount_virtiofs(s->fd, s->path, b->k->memfile, &opt, &sb);
+		if (r == 0)
+			r = mount_at(b, s->dst, sb, 0);
+		(void)report("--virtiofs: cannot mount at", s->dst, r);
+	}
+	return r;
+}
+
 static int mount_asked_tmpfs(struct build *b)
 {
 	const struct boot_config *cfg = b->l->cfg;
@@ -266,6 +287,8 @@ int mounts_build(struct kernel *k, const struct launch *l, struct path *root, st
 		r = mount_asked_tmpfs(&b);
 	if (r == 0)
 		r = mount_binds(&b);
+	if (r == 0)
+		r = mount_shares(&b);
 	*devpts = b.devpts;
 	cred_put(b.cred);
 	return r;

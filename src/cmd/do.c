@@ -31,6 +31,8 @@ static const char help_text[] =
 	"  --tmpfs DST           an empty file system in memory at DST\n"
 	"  --virtio-blk SOCKET[:NAME]\n"
 	"                        the disk of a vhost-user-blk device, as /dev/NAME (vda)\n"
+	"  --virtiofs SOCKET:DST[,cache=exclusive|writethrough|shared]\n"
+	"                        the files of a vhost-user-fs device at DST (writethrough)\n"
 	"  --env K=V, --env K    set a variable, or pass it on (all are passed by default)\n"
 	"  --clear-env           pass no variable on\n"
 	"  --cwd DIR             start in DIR\n"
@@ -114,14 +116,14 @@ static int flag_rootfs(struct boot_config *cfg, const char *val)
 	return 0;
 }
 
-static int parse_cache(struct boot_bind *b, const char *mode)
+static int parse_cache(enum boot_cache *cache, const char *mode)
 {
 	if (strcmp(mode, "exclusive") == 0)
-		b->cache = BOOT_CACHE_EXCLUSIVE;
+		*cache = BOOT_CACHE_EXCLUSIVE;
 	else if (strcmp(mode, "writethrough") == 0)
-		b->cache = BOOT_CACHE_WRITETHROUGH;
+		*cache = BOOT_CACHE_WRITETHROUGH;
 	else if (strcmp(mode, "shared") == 0)
-		b->cache = BOOT_CACHE_SHARED;
+		*cache = BOOT_CACHE_SHARED;
 	else
 		return -1;
 	return 0;
@@ -153,7 +155,7 @@ static int flag_bind(struct boot_config *cfg, const char *val)
 	     o = strtok_r(NULL, ",", &save)) {
 		if (strcmp(o, "forcecache") == 0)
 			b.forcecache = true;
-		else if (strncmp(o, "cache=", 6) != 0 || parse_cache(&b, o + 6) < 0)
+		else if (strncmp(o, "cache=", 6) != 0 || parse_cache(&b.cache, o + 6) < 0)
 			return wrong("--bind", val, right);
 	}
 	if (!*copy || *dst != '/')
@@ -196,6 +198,29 @@ static int flag_virtio_blk(struct boot_config *cfg, const char *val)
 	}
 	cfg->disks = grow(cfg->disks, cfg->ndisks, sizeof(d));
 	cfg->disks[cfg->ndisks++] = d;
+	return 0;
+}
+
+static int flag_virtiofs(struct boot_config *cfg, const char *val)
+{
+	static const char right[] = "must be SOCKET:DST[,cache=exclusive|writethrough|shared]";
+	struct boot_share s = { .cache = BOOT_CACHE_WRITETHROUGH, .fd = -1 };
+	char *copy = strdup(val), *opts = copy ? strchr(copy, ',') : NULL, *dst;
+
+	if (!copy)
+		return wrong("--virtiofs", val, "out of memory");
+	if (opts)
+		*opts++ = '\0';
+	dst = strrchr(copy, ':');
+	if (!dst || dst == copy || dst[1] != '/')
+		return wrong("--virtiofs", val, right);
+	*dst++ = '\0';
+	if (opts && (strncmp(opts, "cache=", 6) != 0 || parse_cache(&s.cache, opts + 6) < 0))
+		return wrong("--virtiofs", val, right);
+	s.path = copy;
+	s.dst = dst;
+	cfg->shares = grow(cfg->shares, cfg->nshares, sizeof(s));
+	cfg->shares[cfg->nshares++] = s;
 	return 0;
 }
 
@@ -393,6 +418,7 @@ static const struct flag {
 	{ "--bind", VALUE_NEEDED, flag_bind },
 	{ "--tmpfs", VALUE_NEEDED, flag_tmpfs },
 	{ "--virtio-blk", VALUE_NEEDED, flag_virtio_blk },
+	{ "--virtiofs", VALUE_NEEDED, flag_virtiofs },
 	{ "--no-overlay", VALUE_NONE, flag_no_overlay },
 	{ "--env", VALUE_NEEDED, flag_env },
 	{ "--clear-env", VALUE_NONE, flag_clear_env },

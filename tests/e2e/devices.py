@@ -54,3 +54,35 @@ class Storage:
         """What it says of a driver's mistakes."""
         with open(self.log) as log:
             return [line.strip() for line in log if "panic" in line]
+
+
+class Files:
+    """QEMU's virtiofsd for one directory; it ends with its client."""
+    PROGRAM = "/usr/lib/qemu/virtiofsd"
+
+    def __init__(self, folder, source, name="fs"):
+        self.socket = os.path.join(folder, name + ".sock")
+        self.log = os.path.join(folder, name + ".log")
+        self.command = [self.PROGRAM, "--socket-path=" + self.socket, "-o", "source=" + source,
+                        "-o", "sandbox=chroot", "-o", "xattr"]
+        self.process = None
+
+    def start(self):
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        for _ in range(200):
+            if os.path.exists(self.socket) or self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        return self
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def complaints(self):
+        with open(self.log) as log:
+            return [line.strip() for line in log if "panic" in line]

@@ -26,9 +26,9 @@
  *
  * The end of a session. A device that is gone (its socket was closed) is waited for: its
  * requests are kept, and given to its successor from the start, which is right because all
- * of them can be repeated; unless five devices went away with it. After 10 s they fail with EIO, as all do that come
- * then; but the successor is still looked for. A device that lies or is silent is not spoken
- * to again: every request fails with EIO. Then it may still write to what it was given, so
+ * of them can be repeated; unless five devices went away with it. After 10 s they fail with
+ * EIO, as all do that come then; but the successor is still looked for. A device that lies or
+ * is silent is not spoken to again: every request fails with EIO. Then it may still write to what it was given, so
  * the pages of its requests are never used for anything else.
  *
  * Locks: write_lock (FILE_WRITE) buffered writers of one disk; queue.lock (BLK_QUEUE) one
@@ -56,8 +56,8 @@ struct blk_config {
 	void *arg;
 };
 
-/* A disk, which lives until the end of the sandbox. What is wrong with the device is logged as one line.
- * Before the first guest runs. -EPROTO, -ETIMEDOUT, ... (vhost.h), -EEXIST: the name. */
+/* A disk, which lives until the end of the sandbox. What is wrong with the device is logged as
+ * one line. Before the first guest runs. -EPROTO, -ETIMEDOUT, ... (vhost.h), -EEXIST: the name. */
 int blk_create(const struct blk_config *config, struct disk **out) MUST_CHECK;
 /* Stops every disk's device, when what is dirty was written back. */
 void blk_stop_all(void);

@@ -20,7 +20,8 @@
 #define REQUEST_BYTES_MAX ((uint64_t)1 << 20)
 
 /* How long is waited for a device, in ns: for the answer to a request, to a message of
- * vhost-user, and for a successor until requests fail; how often is looked. Tests have less patience. */
+ * vhost-user, and for a successor until requests fail; how often is looked. Tests have
+ * less patience. */
 struct blk_patience {
 	uint64_t request, message, away, tick, retry;
 };
@@ -157,8 +158,8 @@ void blk_execute(struct blk_device *dev, struct blk_request *reqs, unsigned coun
 
 int disk_init(struct blk_device *dev) MUST_CHECK;
 uint64_t disk_size(const struct blk_device *dev); /* bytes */
-/* Blocks of the memory file to or from the disk, off and each size multiples of SECTOR. Returns the bytes up to the first
- * that failed, or its error when that is the first of all. */
+/* Blocks of the memory file to or from the disk, off and each size multiples of SECTOR.
+ * Returns the bytes up to the first that failed, or its error when that is the first of all. */
 ssize_t disk_move(struct blk_device *dev, uint32_t type, const struct block *blk, unsigned count,
 		  uint64_t off);
 int disk_flush(struct blk_device *dev);

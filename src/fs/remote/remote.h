@@ -79,12 +79,18 @@ struct remote_options {
 	bool forcecache;              /* as if no handle had a host descriptor */
 	struct pagecache_set *caches; /* borrowed; NULL: only handles with one */
 	const char *source;           /* for /proc/mounts; copied */
+	const char *type;             /* there too; borrowed for ever; NULL: "hostdir" */
 };
 
 /* A mount of the directory that fd names (O_PATH will do), or of a single
  * regular file: then fd should be open for what is wanted of it; an O_PATH one
  * is opened anew through /proc, which must be there. Takes fd. */
 int remote_mount_hostdir(int fd, const struct remote_options *opt, struct super **out) MUST_CHECK;
+
+/* A mount of what a vhost-user-fs device has (virtiofs/). Takes fd: a socket connected to it. name: for
+ * messages, borrowed for ever. What is wrong with the device is logged. */
+int remote_mount_virtiofs(int fd, const char *name, struct memfile *mf,
+			  const struct remote_options *opt, struct super **out) MUST_CHECK;
 
 /* ---- the backend's side ---- */
 

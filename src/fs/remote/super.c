@@ -97,7 +97,7 @@ static struct remote *remote_alloc(struct remote_backend *b, const struct remote
 	list_init(&rm->lru);
 	list_init(&rm->dead);
 	rm->handles_max = handles_limit();
-	super_init(&rm->sb, &remote_super_ops, "hostdir");
+	super_init(&rm->sb, &remote_super_ops, opt->type ? opt->type : "hostdir");
 	snprintf(rm->sb.source, sizeof(rm->sb.source), "%s", opt->source ? opt->source : "host");
 	rm->sb.priv = rm;
 	if (remote_is_shared(rm))
