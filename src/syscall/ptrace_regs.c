@@ -2,8 +2,6 @@
  * Registers of a tracee, one at a time (struct user) or in sets. What is written is
  * judged as Linux does: what user code could not have by itself is -EIO, or -EINVAL for
  * extended state. Selectors other than the flat ones cannot be had: -EIO too.
- *
- * There are no debug registers: they read as 0, and enabling one in DR7 is -EINVAL.
  */
 #include <string.h>
 
@@ -26,8 +24,6 @@
 #define SW_FEATURES (SW_BYTES + 8u)
 #define MXCSR 24u
 #define MXCSR_MASK 0xffffu
-#define DR7_ENABLE 0xffu
-#define DR7_INDEX 7u
 
 static_assert(sizeof(struct abi_user_regs) / 8 == 27, "as many as there are");
 
@@ -137,6 +133,11 @@ static bool is_bad_offset(uint64_t off)
 	return off % 8 || off >= ABI_USER_SIZE;
 }
 
+static bool is_debugreg(uint64_t off)
+{
+	return off >= ABI_USER_DEBUGREG && off < ABI_USER_DEBUGREG + 8 * ABI_USER_NR_DEBUGREGS;
+}
+
 int ptrace_peek_user(struct task *tracee, uint64_t off, uint64_t *val)
 {
 	struct abi_user_regs u;
@@ -147,17 +148,10 @@ int ptrace_peek_user(struct task *tracee, uint64_t off, uint64_t *val)
 	if (off < sizeof(u)) {
 		load_regs(tracee, &u);
 		memcpy(val, (uint8_t *)&u + off, sizeof(*val));
+	} else if (is_debugreg(off)) {
+		*val = ptrace_get_debugreg(tracee, (unsigned)(off - ABI_USER_DEBUGREG) / 8);
 	}
 	return 0;
-}
-
-static int poke_debugreg(uint64_t n, uint64_t val)
-{
-	if (n == 4 || n == 5)
-		return -EIO;
-	if (n == DR7_INDEX)
-		return val & DR7_ENABLE ? -EINVAL : 0;
-	return n < 4 && val ? -EINVAL : 0;
 }
 
 int ptrace_poke_user(struct task *tracee, uint64_t off, uint64_t val)
@@ -166,9 +160,9 @@ int ptrace_poke_user(struct task *tracee, uint64_t off, uint64_t val)
 		return -EIO;
 	if (off < sizeof(struct abi_user_regs))
 		return set_reg(tracee, off, val);
-	if (off < ABI_USER_DEBUGREG || off >= ABI_USER_DEBUGREG + 8 * ABI_USER_NR_DEBUGREGS)
+	if (!is_debugreg(off))
 		return -EIO;
-	return poke_debugreg((off - ABI_USER_DEBUGREG) / 8, val);
+	return ptrace_set_debugreg(tracee, (unsigned)(off - ABI_USER_DEBUGREG) / 8, val);
 }
 
 /* ---- extended state ---- */

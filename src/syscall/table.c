@@ -152,7 +152,7 @@ const struct syscall_entry syscall_table[SYSCALL_TABLE_SIZE] = {
 	DONE(getrusage, ARGS(INT, PTR)),
 	DONE(sysinfo, ARGS(PTR)),
 	DONE(times, ARGS(PTR)),
-	PARTIAL(ptrace, "no debug registers", ARGS(PTRACE, PID, PTR, HEX)),
+	PARTIAL(ptrace, "debug registers watch stores only", ARGS(PTRACE, PID, PTR, HEX)),
 	DONE(getuid, NO_ARGS),
 	REFUSED(syslog, EPERM, "the kernel's log is not the guest's", ARGS(INT, PTR, INT)),
 	DONE(getgid, NO_ARGS),

@@ -236,6 +236,8 @@ static void forget_old_program(struct task *t)
 	t->altstack_size = 0;
 	t->altstack_flags = ABI_SS_DISABLE;
 	t->restart.kind = RESTART_NONE;
+	t->ptrace.watch = (struct ptrace_watch){ 0 };
+	t->trace_work &= (uint8_t)~TRACE_WATCH;
 }
 
 int task_exec_prepare(struct task *t)

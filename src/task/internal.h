@@ -233,6 +233,12 @@ void ptrace_trap_notify_locked(struct task *t);
 
 void ptrace_step_handler(struct task *t);
 
+/* ---- ptrace_watch.c ---- */
+
+bool ptrace_is_watching(const struct task *t);
+/* Has what t watches changed since the last look? */
+bool ptrace_watch_hit(struct task *t);
+
 /* ---- ptrace_wait.c: with pids_lock ---- */
 
 /* The wait status of a thread that has ended. */

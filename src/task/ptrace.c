@@ -29,6 +29,7 @@ static void link_locked(struct task *tracee, struct task *tracer, const struct c
 	p->tracer_cred = cred;
 	p->tracer_pid = tracer->tid;
 	p->tracer_uid = cred->uid;
+	p->watch = (struct ptrace_watch){ 0 };
 	list_push_back(&tracer->ptrace.tracees, &p->link);
 	set_flags_locked(tracee, flags);
 }

@@ -5,6 +5,7 @@
  *	ptrace_stop.c   ptrace-stops: entering one, looking at a stopped task, going on
  *	ptrace_event.c  what stops a task: events, system calls, single steps
  *	ptrace_wait.c   what wait(2) tells a tracer
+ *	ptrace_watch.c  debug registers
  *
  * A tracer is a thread, not a process; so is what it traces. Links are under
  * pids.lock, stops under the tracee's sighand.lock (jobctl.c has the bits).
@@ -29,6 +30,7 @@
 #define TRACE_CALLS 1u   /* stops before and after (PTRACE_SYSCALL) */
 #define TRACE_EMULATE 2u /* stops before, and does not carry it out (PTRACE_SYSEMU) */
 #define TRACE_STEP 4u    /* runs one instruction (PTRACE_SINGLESTEP) */
+#define TRACE_WATCH 16u  /* runs one after the other, and looks what they did */
 #define TRACE_LEAVE 8u   /* the call is done: what is due after it */
 
 /* ---- links ---- */
@@ -67,6 +69,11 @@ int ptrace_set_siginfo(struct task *tracee, const struct ksiginfo *info) MUST_CH
 bool ptrace_peek_siginfo(struct task *tracee, bool shared, uint64_t n, struct ksiginfo *info);
 sigmask_t ptrace_get_sigmask(struct task *tracee);
 void ptrace_set_sigmask(struct task *tracee, sigmask_t mask);
+
+/* Debug registers 0 to 7. -EIO: there is no such; -EINVAL: it asks for what is not to be
+ * had. => frozen */
+uint64_t ptrace_get_debugreg(const struct task *t, unsigned n);
+int ptrace_set_debugreg(struct task *t, unsigned n, uint64_t val) MUST_CHECK;
 
 /* The system call's number as a tracer sees it: -1 outside of one. => frozen */
 static inline uint64_t ptrace_orig_rax(const struct task *t)

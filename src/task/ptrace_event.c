@@ -26,7 +26,7 @@
 /* The stop was in the middle of a call: its end may have to be told. */
 static void owe_leave(struct task *t)
 {
-	if (t->trace_work & (TRACE_CALLS | TRACE_STEP))
+	if (t->trace_work & (TRACE_CALLS | TRACE_STEP | TRACE_WATCH))
 		t->trace_work |= TRACE_LEAVE;
 }
 
@@ -86,20 +86,23 @@ void ptrace_call(struct task *t)
 }
 
 /* As the trap that the processor would raise. */
-static void send_step(struct task *t)
+static void send_trap(struct task *t, int code)
 {
-	signal_force_fault(t, SIGTRAP, TRAP_BRKPT, t->regs.rip, TRAP_DEBUG, 0);
+	signal_force_fault(t, SIGTRAP, code, t->regs.rip, TRAP_DEBUG, 0);
 }
 
 void ptrace_call_leave(struct task *t)
 {
 	uint8_t work = t->trace_work;
+	bool hit = (work & TRACE_WATCH) && ptrace_watch_hit(t);
 
 	t->trace_work &= (uint8_t)~TRACE_LEAVE;
 	if (work & TRACE_STEP)
-		send_step(t);
+		send_trap(t, TRAP_BRKPT);
 	else if (work & TRACE_CALLS)
 		(void)call_stop(t, ABI_PTRACE_EVENTMSG_SYSCALL_EXIT);
+	if (hit && !(work & TRACE_STEP))
+		send_trap(t, TRAP_HWBKPT);
 }
 
 /* ---- single steps ---- */
@@ -146,14 +149,22 @@ bool ptrace_step_begin(struct task *t)
 
 void ptrace_step_end(struct task *t, bool forced, struct platform_event *ev)
 {
+	bool hit;
+
 	if (forced)
 		t->regs.rflags &= ~(uint64_t)RFLAGS_TF;
-	/* Of a step that nobody waits for any more the guest knows nothing. */
-	if (forced && ev->kind == PLATFORM_EV_FAULT && ev->trapno == TRAP_DEBUG &&
-	    !ptrace_is_traced(t)) {
+	if (ev->kind != PLATFORM_EV_FAULT || ev->trapno != TRAP_DEBUG)
+		return;
+	hit = (t->trace_work & TRACE_WATCH) && ptrace_watch_hit(t);
+	if (!ptrace_is_traced(t))
 		t->trace_work = 0;
+	else if (t->trace_work & TRACE_STEP)
+		return;
+	else if (hit)
+		ev->code = TRAP_HWBKPT;
+	/* Of a step that nobody asked for, or waits for any more, the guest knows nothing. */
+	if (forced && !(hit && t->trace_work))
 		ev->kind = PLATFORM_EV_INTERRUPTED;
-	}
 }
 
 /* A handler is about to run in the middle of a step, which ends there. */

@@ -314,6 +314,8 @@ void ptrace_set_sigmask(struct task *tracee, sigmask_t mask)
 void ptrace_resume(struct task *tracee, unsigned work, int signo)
 {
 	group_sighand_lock(tracee->group);
+	if (ptrace_is_watching(tracee))
+		work |= TRACE_WATCH;
 	tracee->trace_work = (uint8_t)work;
 	tracee->ptrace.code = signo;
 	jobctl_release_locked(tracee, JOBCTL_TRACED);

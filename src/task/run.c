@@ -117,7 +117,7 @@ static void task_turn(struct task *t)
 
 	lock_assert_none_held("entering the guest");
 	t->sysno = -1;
-	if (unlikely(t->trace_work & TRACE_STEP))
+	if (unlikely(t->trace_work & (TRACE_STEP | TRACE_WATCH)))
 		enter_for_step(t, &ev);
 	else
 		platform_ctx_switch(t->ctx, &t->regs, &ev);

@@ -144,6 +144,12 @@ struct task_seccomp {
 	struct seccomp_filter *_Atomic filter; /* the youngest; reference, and its user */
 };
 
+/* The debug registers of a traced task (ptrace_watch.c). */
+struct ptrace_watch {
+	uint64_t addr[4], dr6, dr7;
+	uint64_t old[4]; /* what was there */
+};
+
 /* Who traces a task, and the ptrace-stop that it is in (ptrace.h). */
 struct task_ptrace {
 	unsigned flags;                 /* [P,s] PT_*; 0: nobody does */
@@ -156,6 +162,7 @@ struct task_ptrace {
 	int code;                       /* [s] for wait(2), 0: told; at the end: the signal */
 	uint64_t message;               /* [s] PTRACE_GETEVENTMSG */
 	struct ksiginfo *info;          /* [s] PTRACE_GETSIGINFO; NULL: none */
+	struct ptrace_watch watch;      /* [o] its tracer's, while it is stopped */
 };
 
 struct task {
