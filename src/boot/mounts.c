@@ -128,7 +128,7 @@ static int mount_at(struct build *b, const char *path, struct super *sb, unsigne
 		super_put(sb);
 		return r;
 	}
-	r = vfs_mount(vfs_first_ns(b->k->vfs), &at, sb, flags, NULL);
+	r = vfs_mount(vfs_first_ns(b->k->vfs), &at, sb, flags | MS_RELATIME, NULL);
 	path_put(&at);
 	return r;
 }

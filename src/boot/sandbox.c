@@ -29,6 +29,7 @@
 #include "boot/console.h"
 #include "boot/internal.h"
 #include "fs/epoll/epoll.h"
+#include "fs/mqueue/mqueue.h"
 #include "fs/eventfd/eventfd.h"
 #include "fs/hostfd/hostfd.h"
 #include "fs/pipe/pipe.h"
@@ -246,7 +247,11 @@ static void bring_up(struct kernel *k, const struct launch *l)
 	epoll_init();
 	tty_register_devices();
 	uring_bring_up(l);
-	ipc_init(k);
+	r = ipc_init(k);
+	if (r == 0)
+		r = mqueue_init();
+	if (r < 0)
+		fail(l, "cannot initialise IPC", r);
 	report_init(k);
 }
 

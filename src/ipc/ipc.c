@@ -6,21 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/kmem.h"
+
 /* An id is a sequence number over the place in the table, so that one of an
  * object that is gone is soon told from its successor's. */
 #define INDEX_BITS 15
 #define INDEX_MASK ((1 << INDEX_BITS) - 1)
 #define SEQ_MAX (INT32_MAX >> INDEX_BITS)
-
-static const struct task_ipc_ops ops = {
-	.share = sem_undo_share,
-	.exit = sem_undo_exit,
-};
-
-void ipc_init(struct kernel *k)
-{
-	k->ipc_ops = &ops;
-}
 
 int64_t ipc_now(void)
 {
@@ -42,15 +34,19 @@ int ipc_permission(struct task *t, const struct ipc_object *o, unsigned want)
 		granted >>= 6;
 	else if (cred_in_group(c, o->cgid) || cred_in_group(c, o->gid))
 		granted >>= 3;
-	return (want & ~granted) && !cred_has_cap(c, CAP_IPC_OWNER) ? -EACCES : 0;
+	return (want & ~granted) && !cred_has_cap_in(c, task_ns(t, NS_IPC)->owner, CAP_IPC_OWNER)
+		       ? -EACCES
+		       : 0;
 }
 
 int ipc_is_owner(struct task *t, const struct ipc_object *o)
 {
 	const struct cred *c = t->cred;
 
-	return c->euid == o->cuid || c->euid == o->uid || cred_has_cap(c, CAP_SYS_ADMIN) ? 0
-											 : -EPERM;
+	return c->euid == o->cuid || c->euid == o->uid ||
+			       cred_has_cap_in(c, task_ns(t, NS_IPC)->owner, CAP_SYS_ADMIN)
+		       ? 0
+		       : -EPERM;
 }
 
 /* As the caller's task knows the ids. */
@@ -87,15 +83,27 @@ int ipc_set_perm(struct task *t, struct ipc_object *o, const struct abi_ipc_perm
 
 /* ---- the table ---- */
 
-void ipc_put(struct ipc_table *tab, struct ipc_object *o)
+static void table_put(struct ipc_table *tab)
 {
-	if (refcount_put(&o->refs))
-		tab->destroy(o);
+	if (refcount_put(&tab->refs)) {
+		free(tab->slots);
+		kmem_free_for(KMEM_TABLES, tab);
+	}
+}
+
+void ipc_put(struct ipc_object *o)
+{
+	struct ipc_table *tab = o->table;
+
+	if (refcount_put(&o->refs)) {
+		tab->kind->destroy(o);
+		table_put(tab);
+	}
 }
 
 static int grow_locked(struct ipc_table *tab)
 {
-	unsigned n = MIN(MAX(tab->nslots * 2, 16u), tab->max);
+	unsigned n = MIN(MAX(tab->nslots * 2, 16u), tab->kind->max);
 	struct ipc_object **slots;
 
 	if (n == tab->nslots)
@@ -143,6 +151,8 @@ static int make_locked(struct ipc_table *tab, struct task *t, int32_t key, int f
 	if (r < 0)
 		return r;
 	refcount_init(&o->refs, 1);
+	refcount_get(&tab->refs);
+	o->table = tab;
 	mutex_init(&o->lock, LOCK_IPC_OBJECT);
 	o->key = key;
 	o->uid = o->cuid = t->cred->euid;
@@ -151,7 +161,7 @@ static int make_locked(struct ipc_table *tab, struct task *t, int32_t key, int f
 	o->ctime = ipc_now();
 	r = insert_locked(tab, o);
 	if (r < 0)
-		ipc_put(tab, o);
+		ipc_put(o);
 	return r;
 }
 
@@ -235,21 +245,22 @@ LOCKS_UNCHECKED int ipc_use(struct ipc_table *tab, struct task *t, int id, unsig
 	mutex_lock(&o->lock);
 	r = o->removed ? -EIDRM : ipc_permission(t, o, want);
 	if (r < 0) {
-		ipc_unlock_put(tab, o);
+		ipc_unlock_put(o);
 		return r;
 	}
 	*out = o;
 	return 0;
 }
 
-LOCKS_UNCHECKED void ipc_unlock_put(struct ipc_table *tab, struct ipc_object *o)
+LOCKS_UNCHECKED void ipc_unlock_put(struct ipc_object *o)
 {
 	mutex_unlock(&o->lock);
-	ipc_put(tab, o);
+	ipc_put(o);
 }
 
-bool ipc_take_out(struct ipc_table *tab, struct ipc_object *o)
+bool ipc_take_out(struct ipc_object *o)
 {
+	struct ipc_table *tab = o->table;
 	unsigned i = (unsigned)o->id & INDEX_MASK;
 	bool mine;
 
@@ -263,6 +274,13 @@ bool ipc_take_out(struct ipc_table *tab, struct ipc_object *o)
 	return mine;
 }
 
+static void cut_locked(struct ipc_object *o)
+{
+	atomic_store(&o->removed, true);
+	if (o->table->kind->cut_locked)
+		o->table->kind->cut_locked(o);
+}
+
 int ipc_remove(struct ipc_table *tab, struct task *t, int id)
 {
 	struct ipc_object *o;
@@ -273,17 +291,16 @@ int ipc_remove(struct ipc_table *tab, struct task *t, int id)
 	mutex_lock(&o->lock);
 	r = o->removed ? -EIDRM : ipc_is_owner(t, o);
 	mutex_unlock(&o->lock);
-	if (r == 0 && !ipc_take_out(tab, o))
+	if (r == 0 && !ipc_take_out(o))
 		r = -EIDRM;
 	if (r < 0)
 		goto out_put;
 	mutex_lock(&o->lock);
-	atomic_store(&o->removed, true);
-	tab->cut_locked(o);
+	cut_locked(o);
 	mutex_unlock(&o->lock);
-	ipc_put(tab, o); /* the table's */
+	ipc_put(o); /* the table's */
 out_put:
-	ipc_put(tab, o);
+	ipc_put(o);
 	return r;
 }
 
@@ -298,4 +315,95 @@ int ipc_last_index(struct ipc_table *tab)
 	}
 	mutex_unlock(&tab->lock);
 	return last;
+}
+
+/* ---- namespaces ---- */
+
+struct sysv {
+	struct ipc_table *table[IPC_KINDS];
+};
+
+static const struct ipc_kind *const kinds[IPC_KINDS] = {
+	[IPC_KIND_SEM] = &sem_kind,
+	[IPC_KIND_MSG] = &msg_kind,
+	[IPC_KIND_SHM] = &shm_kind,
+};
+
+/* What is in it is removed; attached segments and callers keep theirs. */
+static void table_end(struct ipc_table *tab)
+{
+	for (unsigned i = 0;; i++) {
+		struct ipc_object *o = NULL;
+
+		mutex_lock(&tab->lock);
+		if (i >= tab->nslots) {
+			mutex_unlock(&tab->lock);
+			break;
+		}
+		if (tab->slots[i]) {
+			o = tab->slots[i];
+			tab->slots[i] = NULL;
+			tab->used--;
+		}
+		mutex_unlock(&tab->lock);
+		if (!o)
+			continue;
+		mutex_lock(&o->lock);
+		cut_locked(o);
+		mutex_unlock(&o->lock);
+		ipc_put(o);
+	}
+	table_put(tab);
+}
+
+static void sysv_destroy(void *part)
+{
+	struct sysv *s = part;
+
+	for (int i = 0; i < IPC_KINDS; i++) {
+		if (s->table[i])
+			table_end(s->table[i]);
+	}
+	kmem_free_for(KMEM_TABLES, s);
+}
+
+static int sysv_create(void **out)
+{
+	struct sysv *s = kmem_zalloc_for(KMEM_TABLES, sizeof(*s));
+
+	*out = s;
+	for (int i = 0; s && i < IPC_KINDS; i++) {
+		struct ipc_table *tab = kmem_zalloc_for(KMEM_TABLES, sizeof(*tab));
+
+		if (!tab) {
+			sysv_destroy(s);
+			*out = NULL;
+			return -ENOMEM;
+		}
+		refcount_init(&tab->refs, 1);
+		mutex_init(&tab->lock, LOCK_IPC);
+		tab->kind = kinds[i];
+		s->table[i] = tab;
+	}
+	return s ? 0 : -ENOMEM;
+}
+
+static const struct ipc_part_ops part_ops = { .create = sysv_create, .destroy = sysv_destroy };
+
+struct ipc_table *ipc_table_of(enum ipc_kind_nr kind)
+{
+	const struct sysv *s = task_ipc_part(task_current(), IPC_SYSV);
+
+	return s->table[kind];
+}
+
+static const struct task_ipc_ops ops = {
+	.share = sem_undo_share,
+	.exit = sem_undo_exit,
+};
+
+int ipc_init(struct kernel *k)
+{
+	k->ipc_ops = &ops;
+	return ipc_ns_register(IPC_SYSV, &part_ops);
 }

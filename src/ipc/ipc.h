@@ -35,7 +35,7 @@
 #define SHM_SEGMENTS 4096                      /* SHMMNI */
 #define SHM_SIZE_MAX (UINT64_MAX - (1u << 24)) /* SHMMAX, and SHMALL: no limit */
 
-void ipc_init(struct kernel *k);
+int ipc_init(struct kernel *k) MUST_CHECK;
 
 /* ---- semaphores: semget(2), semop(2), semctl(2) ---- */
 

@@ -76,7 +76,14 @@ static void queue_destroy(struct ipc_object *o)
 
 static void queue_cut_locked(struct ipc_object *o);
 
-static struct ipc_table queues = IPC_TABLE(MSG_QUEUES, queue_cut_locked, queue_destroy);
+const struct ipc_kind msg_kind = { .max = MSG_QUEUES,
+				   .cut_locked = queue_cut_locked,
+				   .destroy = queue_destroy };
+
+static struct ipc_table *queues(void)
+{
+	return ipc_table_of(IPC_KIND_MSG);
+}
 
 /* ---- msgget ---- */
 
@@ -98,7 +105,7 @@ int msg_get(struct task *t, int32_t key, int flags)
 {
 	static const struct ipc_maker maker = { queue_make, NULL, NULL };
 
-	return ipc_get(&queues, t, key, flags, &maker);
+	return ipc_get(queues(), t, key, flags, &maker);
 }
 
 /* ---- choosing ---- */
@@ -226,7 +233,7 @@ int msg_send(struct task *t, int id, int64_t type, void *text, size_t size, int 
 {
 	struct ipc_object *o;
 	struct msg *m;
-	int r = ipc_use(&queues, t, id, 0222, &o);
+	int r = ipc_use(queues(), t, id, 0222, &o);
 
 	if (r < 0)
 		return r;
@@ -236,7 +243,7 @@ int msg_send(struct task *t, int id, int64_t type, void *text, size_t size, int 
 		r = msg_make(type, text, size, &m);
 	if (r == 0)
 		send_locked(t, queue_of(o), m);
-	ipc_unlock_put(&queues, o);
+	ipc_unlock_put(o);
 	return r;
 }
 
@@ -306,14 +313,14 @@ LOCKS_UNCHECKED static int wait_for_msg_relock(struct task *t, struct msg_queue 
 static int receive_once(struct task *t, int id, const struct msg_wish *w, struct msg **out)
 {
 	struct ipc_object *o;
-	int r = ipc_use(&queues, t, id, 0444, &o);
+	int r = ipc_use(queues(), t, id, 0444, &o);
 
 	if (r < 0)
 		return r;
 	r = take_locked(t, queue_of(o), w, out);
 	if (r == -ENOMSG && !(w->flags & ABI_IPC_NOWAIT))
 		r = wait_for_msg_relock(t, queue_of(o), w, out);
-	ipc_unlock_put(&queues, o);
+	ipc_unlock_put(o);
 	return r;
 }
 
@@ -336,11 +343,11 @@ static ssize_t receive_copy(struct task *t, int id, const struct msg_wish *w, in
 
 	if ((w->flags & ABI_MSG_EXCEPT) || !(w->flags & ABI_IPC_NOWAIT))
 		return -EINVAL;
-	r = ipc_use(&queues, t, id, 0444, &o);
+	r = ipc_use(queues(), t, id, 0444, &o);
 	if (r < 0)
 		return r;
 	n = copy_locked(queue_of(o), w, type, text);
-	ipc_unlock_put(&queues, o);
+	ipc_unlock_put(o);
 	return n;
 }
 
@@ -382,7 +389,7 @@ static void queue_cut_locked(struct ipc_object *o)
 
 int msg_remove(struct task *t, int id)
 {
-	return ipc_remove(&queues, t, id);
+	return ipc_remove(queues(), t, id);
 }
 
 static void fill_locked(const struct msg_queue *q, struct abi_msqid *out)
@@ -393,15 +400,15 @@ static void fill_locked(const struct msg_queue *q, struct abi_msqid *out)
 				   .cbytes = q->bytes,
 				   .qnum = q->count,
 				   .qbytes = q->bytes_max,
-				   .lspid = q->last_sender,
-				   .lrpid = q->last_receiver };
+				   .lspid = pid_out(task_current(), q->last_sender),
+				   .lrpid = pid_out(task_current(), q->last_receiver) };
 	ipc_fill_perm(&q->o, &out->perm);
 }
 
 int msg_stat(struct task *t, int id, bool by_index, bool any, struct abi_msqid *out)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&queues, id, by_index, &o);
+	int r = ipc_find(queues(), id, by_index, &o);
 
 	if (r < 0)
 		return r;
@@ -412,7 +419,7 @@ int msg_stat(struct task *t, int id, bool by_index, bool any, struct abi_msqid *
 		r = by_index ? o->id : 0;
 	}
 	mutex_unlock(&o->lock);
-	ipc_put(&queues, o);
+	ipc_put(o);
 	return r;
 }
 
@@ -436,14 +443,14 @@ static int set_locked(struct task *t, struct msg_queue *q, const struct abi_msqi
 int msg_set(struct task *t, int id, const struct abi_msqid *val)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&queues, id, false, &o);
+	int r = ipc_find(queues(), id, false, &o);
 
 	if (r < 0)
 		return r;
 	mutex_lock(&o->lock);
 	r = o->removed ? -EIDRM : set_locked(t, queue_of(o), val);
 	mutex_unlock(&o->lock);
-	ipc_put(&queues, o);
+	ipc_put(o);
 	return r;
 }
 
@@ -468,19 +475,19 @@ int msg_info(bool used, struct abi_msginfo *out)
 		.msgseg = 0xffff,
 	};
 	if (used) {
-		mutex_lock(&queues.lock);
-		out->msgpool = (int)queues.used;
-		mutex_unlock(&queues.lock);
+		mutex_lock(&queues()->lock);
+		out->msgpool = (int)queues()->used;
+		mutex_unlock(&queues()->lock);
 		out->msgmap = out->msgtql = 0;
 		msg_for_each(add_up, out);
 	}
-	return ipc_last_index(&queues);
+	return ipc_last_index(queues());
 }
 
 void msg_for_each(void (*fn)(int id, const struct abi_msqid *s, void *arg), void *arg)
 {
 	struct abi_msqid s;
-	int last = ipc_last_index(&queues);
+	int last = ipc_last_index(queues());
 
 	for (int i = 0; i <= last; i++) {
 		int id = msg_stat(NULL, i, true, true, &s);

@@ -90,7 +90,14 @@ static void set_destroy(struct ipc_object *o)
 
 static void set_cut_locked(struct ipc_object *o);
 
-static struct ipc_table sets = IPC_TABLE(SEM_SETS, set_cut_locked, set_destroy);
+const struct ipc_kind sem_kind = { .max = SEM_SETS,
+				   .cut_locked = set_cut_locked,
+				   .destroy = set_destroy };
+
+static struct ipc_table *sets(void)
+{
+	return ipc_table_of(IPC_KIND_SEM);
+}
 
 /* ---- semget ---- */
 
@@ -134,7 +141,7 @@ int sem_get(struct task *t, int32_t key, int nsems, int flags)
 
 	if (nsems < 0 || nsems > SEM_PER_SET)
 		return -EINVAL;
-	return ipc_get(&sets, t, key, flags, &maker);
+	return ipc_get(sets(), t, key, flags, &maker);
 }
 
 /* ---- carrying out ---- */
@@ -228,7 +235,7 @@ static size_t adj_size(const struct sem_set *s)
 static void adj_free(struct sem_adj *adj)
 {
 	atomic_fetch_sub(&all_adj_bytes, adj_size(adj->set));
-	ipc_put(&sets, &adj->set->o);
+	ipc_put(&adj->set->o);
 	kmem_free(adj);
 }
 
@@ -425,7 +432,7 @@ int sem_op(struct task *t, int id, const struct abi_sembuf *ops, unsigned nops,
 	struct sem_call c = { .ops = ops, .nops = nops, .pid = t->group->pid };
 	struct ipc_object *o;
 	bool undo;
-	int r = ipc_find(&sets, id, false, &o);
+	int r = ipc_find(sets(), id, false, &o);
 
 	if (r < 0)
 		return r;
@@ -434,7 +441,7 @@ int sem_op(struct task *t, int id, const struct abi_sembuf *ops, unsigned nops,
 		r = adj_get(t, set_of(o), &c.adj);
 	if (r == 0)
 		r = sem_run(t, set_of(o), &c, deadline_ns);
-	ipc_put(&sets, o);
+	ipc_put(o);
 	return r;
 }
 
@@ -454,7 +461,7 @@ static void set_cut_locked(struct ipc_object *o)
 
 int sem_remove(struct task *t, int id)
 {
-	return ipc_remove(&sets, t, id);
+	return ipc_remove(sets(), t, id);
 }
 
 static void fill_locked(const struct sem_set *s, struct abi_semid *out)
@@ -466,7 +473,7 @@ static void fill_locked(const struct sem_set *s, struct abi_semid *out)
 int sem_stat(struct task *t, int id, bool by_index, bool any, struct abi_semid *out)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&sets, id, by_index, &o);
+	int r = ipc_find(sets(), id, by_index, &o);
 
 	if (r < 0)
 		return r;
@@ -477,21 +484,21 @@ int sem_stat(struct task *t, int id, bool by_index, bool any, struct abi_semid *
 		r = by_index ? o->id : 0;
 	}
 	mutex_unlock(&o->lock);
-	ipc_put(&sets, o);
+	ipc_put(o);
 	return r;
 }
 
 int sem_set_perm(struct task *t, int id, const struct abi_ipc_perm *perm)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&sets, id, false, &o);
+	int r = ipc_find(sets(), id, false, &o);
 
 	if (r < 0)
 		return r;
 	mutex_lock(&o->lock);
 	r = o->removed ? -EIDRM : ipc_set_perm(t, o, perm);
 	mutex_unlock(&o->lock);
-	ipc_put(&sets, o);
+	ipc_put(o);
 	return r;
 }
 
@@ -514,7 +521,7 @@ static int get_one_locked(const struct sem_set *s, int num, int cmd)
 	case ABI_GETVAL:
 		return s->sems[num].val;
 	case ABI_GETPID:
-		return s->sems[num].pid;
+		return pid_out(task_current(), s->sems[num].pid);
 	case ABI_GETNCNT:
 		return count_waiters_locked(s, num, false);
 	default:
@@ -525,7 +532,7 @@ static int get_one_locked(const struct sem_set *s, int num, int cmd)
 int sem_get_one(struct task *t, int id, int num, int cmd)
 {
 	struct ipc_object *o;
-	int r = ipc_use(&sets, t, id, 0444, &o);
+	int r = ipc_use(sets(), t, id, 0444, &o);
 
 	if (r < 0)
 		return r;
@@ -533,7 +540,7 @@ int sem_get_one(struct task *t, int id, int num, int cmd)
 		r = -EINVAL;
 	else
 		r = get_one_locked(set_of(o), num, cmd);
-	ipc_unlock_put(&sets, o);
+	ipc_unlock_put(o);
 	return r;
 }
 
@@ -553,7 +560,7 @@ int sem_set_one(struct task *t, int id, int num, int val)
 
 	if (val < 0 || val > SEM_MAX)
 		return -ERANGE;
-	r = ipc_use(&sets, t, id, 0222, &o);
+	r = ipc_use(sets(), t, id, 0222, &o);
 	if (r < 0)
 		return r;
 	if (num < 0 || (unsigned)num >= set_of(o)->n) {
@@ -563,7 +570,7 @@ int sem_set_one(struct task *t, int id, int num, int val)
 		o->ctime = ipc_now();
 		update_locked(set_of(o));
 	}
-	ipc_unlock_put(&sets, o);
+	ipc_unlock_put(o);
 	return r;
 }
 
@@ -571,7 +578,7 @@ int sem_get_all(struct task *t, int id, uint16_t **out, unsigned *n)
 {
 	struct ipc_object *o;
 	struct sem_set *s;
-	int r = ipc_use(&sets, t, id, 0444, &o);
+	int r = ipc_use(sets(), t, id, 0444, &o);
 
 	*out = NULL;
 	if (r < 0)
@@ -583,19 +590,19 @@ int sem_get_all(struct task *t, int id, uint16_t **out, unsigned *n)
 		r = -ENOMEM;
 	for (unsigned i = 0; r == 0 && i < s->n; i++)
 		(*out)[i] = s->sems[i].val;
-	ipc_unlock_put(&sets, o);
+	ipc_unlock_put(o);
 	return r;
 }
 
 int sem_count(struct task *t, int id)
 {
 	struct ipc_object *o;
-	int r = ipc_use(&sets, t, id, 0222, &o);
+	int r = ipc_use(sets(), t, id, 0222, &o);
 
 	if (r < 0)
 		return r;
 	r = (int)set_of(o)->n;
-	ipc_unlock_put(&sets, o);
+	ipc_unlock_put(o);
 	return r;
 }
 
@@ -608,7 +615,7 @@ int sem_set_all(struct task *t, int id, const uint16_t *values, unsigned n)
 		if (values[i] > SEM_MAX)
 			return -ERANGE;
 	}
-	r = ipc_use(&sets, t, id, 0222, &o);
+	r = ipc_use(sets(), t, id, 0222, &o);
 	if (r < 0)
 		return r;
 	if (n != set_of(o)->n) {
@@ -619,7 +626,7 @@ int sem_set_all(struct task *t, int id, const uint16_t *values, unsigned n)
 		o->ctime = ipc_now();
 		update_locked(set_of(o));
 	}
-	ipc_unlock_put(&sets, o);
+	ipc_unlock_put(o);
 	return r;
 }
 
@@ -638,18 +645,18 @@ int sem_info(bool used, struct abi_seminfo *out)
 		.semaem = SEM_MAX,
 	};
 	if (used) {
-		mutex_lock(&sets.lock);
-		out->semusz = (int)sets.used;
-		mutex_unlock(&sets.lock);
+		mutex_lock(&sets()->lock);
+		out->semusz = (int)sets()->used;
+		mutex_unlock(&sets()->lock);
 		out->semaem = (int)atomic_load(&all_sems);
 	}
-	return ipc_last_index(&sets);
+	return ipc_last_index(sets());
 }
 
 void sem_for_each(void (*fn)(int id, const struct abi_semid *s, void *arg), void *arg)
 {
 	struct abi_semid s;
-	int last = ipc_last_index(&sets);
+	int last = ipc_last_index(sets());
 
 	for (int i = 0; i <= last; i++) {
 		int id = sem_stat(NULL, i, true, true, &s);

@@ -76,7 +76,14 @@ static void seg_destroy(struct ipc_object *o)
 	kmem_free(s);
 }
 
-static struct ipc_table segs = IPC_TABLE(SHM_SEGMENTS, NULL, seg_destroy);
+const struct ipc_kind shm_kind = { .max = SHM_SEGMENTS,
+				   .cut_locked = NULL,
+				   .destroy = seg_destroy };
+
+static struct ipc_table *segs(void)
+{
+	return ipc_table_of(IPC_KIND_SHM);
+}
 
 /* ---- the end of a segment ---- */
 
@@ -98,8 +105,8 @@ static void reap(struct shm_seg *s)
 	if (mine)
 		atomic_store(&s->o.removed, true);
 	mutex_unlock(&s->o.lock);
-	if (mine && ipc_take_out(&segs, &s->o))
-		ipc_put(&segs, &s->o);
+	if (mine && ipc_take_out(&s->o))
+		ipc_put(&s->o);
 }
 
 /* ---- the mappable ---- */
@@ -114,7 +121,7 @@ static void seg_put(struct mappable *m)
 	struct shm_seg *s = seg_of_mappable(m);
 
 	reap(s);
-	ipc_put(&segs, &s->o);
+	ipc_put(&s->o);
 }
 
 static int32_t current_pid(void)
@@ -279,7 +286,7 @@ int shm_get(struct task *t, int32_t key, uint64_t size, int flags)
 	const struct shm_wish w = { t, size, key, (unsigned)flags };
 	const struct ipc_maker maker = { seg_make, seg_fits, &w };
 
-	return ipc_get(&segs, t, key, flags, &maker);
+	return ipc_get(segs(), t, key, flags, &maker);
 }
 
 /* ---- shmat, shmdt ---- */
@@ -307,7 +314,7 @@ static unsigned map_flags(gva_t addr, unsigned flags)
 static int seg_pin(struct task *t, int id, unsigned want, struct shm_seg **out)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&segs, id, false, &o);
+	int r = ipc_find(segs(), id, false, &o);
 
 	if (r < 0)
 		return r;
@@ -317,7 +324,7 @@ static int seg_pin(struct task *t, int id, unsigned want, struct shm_seg **out)
 		atomic_fetch_add(&seg_of(o)->pins, 1);
 	mutex_unlock(&o->lock);
 	if (r < 0) {
-		ipc_put(&segs, o);
+		ipc_put(o);
 		return r;
 	}
 	*out = seg_of(o);
@@ -328,7 +335,7 @@ static void seg_unpin(struct shm_seg *s)
 {
 	atomic_fetch_sub(&s->pins, 1);
 	reap(s);
-	ipc_put(&segs, &s->o);
+	ipc_put(&s->o);
 }
 
 int shm_attach(struct task *t, int id, gva_t addr, int shmflg, gva_t *out)
@@ -372,11 +379,11 @@ int shm_detach(struct task *t, gva_t addr)
 int shm_remove(struct task *t, int id)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&segs, id, false, &o);
+	int r = ipc_find(segs(), id, false, &o);
 
 	if (r < 0)
 		return r;
-	mutex_lock(&segs.lock);
+	mutex_lock(&segs()->lock);
 	mutex_lock(&o->lock);
 	r = o->removed ? -EIDRM : ipc_is_owner(t, o);
 	if (r == 0) {
@@ -385,20 +392,22 @@ int shm_remove(struct task *t, int id)
 		atomic_store(&seg_of(o)->is_doomed, true);
 	}
 	mutex_unlock(&o->lock);
-	mutex_unlock(&segs.lock);
+	mutex_unlock(&segs()->lock);
 	reap(seg_of(o));
-	ipc_put(&segs, o);
+	ipc_put(o);
 	return r;
 }
 
 static void fill_locked(struct shm_seg *s, struct abi_shmid *out)
 {
-	*out = (struct abi_shmid){ .segsz = s->size, .ctime = s->o.ctime, .cpid = s->creator };
+	*out = (struct abi_shmid){ .segsz = s->size,
+				   .ctime = s->o.ctime,
+				   .cpid = pid_out(task_current(), s->creator) };
 	ipc_fill_perm(&s->o, &out->perm);
 	mutex_lock(&s->maps_lock);
 	out->atime = s->atime;
 	out->dtime = s->dtime;
-	out->lpid = s->last_pid;
+	out->lpid = pid_out(task_current(), s->last_pid);
 	out->nattch = mapping_set_count(&s->maps);
 	mutex_unlock(&s->maps_lock);
 }
@@ -406,7 +415,7 @@ static void fill_locked(struct shm_seg *s, struct abi_shmid *out)
 int shm_stat(struct task *t, int id, bool by_index, bool any, struct abi_shmid *out)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&segs, id, by_index, &o);
+	int r = ipc_find(segs(), id, by_index, &o);
 
 	if (r < 0)
 		return r;
@@ -417,21 +426,21 @@ int shm_stat(struct task *t, int id, bool by_index, bool any, struct abi_shmid *
 		r = by_index ? o->id : 0;
 	}
 	mutex_unlock(&o->lock);
-	ipc_put(&segs, o);
+	ipc_put(o);
 	return r;
 }
 
 int shm_set_perm(struct task *t, int id, const struct abi_ipc_perm *perm)
 {
 	struct ipc_object *o;
-	int r = ipc_find(&segs, id, false, &o);
+	int r = ipc_find(segs(), id, false, &o);
 
 	if (r < 0)
 		return r;
 	mutex_lock(&o->lock);
 	r = o->removed ? -EIDRM : ipc_set_perm(t, o, perm);
 	mutex_unlock(&o->lock);
-	ipc_put(&segs, o);
+	ipc_put(o);
 	return r;
 }
 
@@ -481,7 +490,7 @@ int shm_lock(struct task *t, int id, bool lock)
 {
 	struct ipc_object *o;
 	int64_t locker;
-	int r = ipc_find(&segs, id, false, &o);
+	int r = ipc_find(segs(), id, false, &o);
 
 	if (r < 0)
 		return r;
@@ -496,7 +505,7 @@ int shm_lock(struct task *t, int id, bool lock)
 	if (locker >= 0)
 		uncharge_lock(seg_of(o), (uint32_t)locker);
 out_put:
-	ipc_put(&segs, o);
+	ipc_put(o);
 	return r;
 }
 
@@ -509,7 +518,7 @@ int shm_info(struct abi_shminfo *out)
 		.shmseg = SHM_SEGMENTS,
 		.shmall = SHM_SIZE_MAX,
 	};
-	return ipc_last_index(&segs);
+	return ipc_last_index(segs());
 }
 
 static void add_up(int id UNUSED, const struct abi_shmid *s, uint64_t resident, void *arg)
@@ -525,24 +534,24 @@ int shm_usage(struct abi_shm_usage *out)
 {
 	*out = (struct abi_shm_usage){ 0 };
 	shm_for_each(add_up, out);
-	return ipc_last_index(&segs);
+	return ipc_last_index(segs());
 }
 
 void shm_for_each(void (*fn)(int id, const struct abi_shmid *s, uint64_t resident, void *arg),
 		  void *arg)
 {
-	int last = ipc_last_index(&segs);
+	int last = ipc_last_index(segs());
 
 	for (int i = 0; i <= last; i++) {
 		struct ipc_object *o;
 		struct abi_shmid s;
 
-		if (ipc_find(&segs, i, true, &o) < 0)
+		if (ipc_find(segs(), i, true, &o) < 0)
 			continue;
 		mutex_lock(&o->lock);
 		fill_locked(seg_of(o), &s);
 		mutex_unlock(&o->lock);
 		fn(o->id, &s, mm_shmem_resident(seg_of(o)->memory), arg);
-		ipc_put(&segs, o);
+		ipc_put(o);
 	}
 }

@@ -129,7 +129,8 @@ static int creds_add(struct task *t, const uint8_t *data, size_t size, struct so
 	uc.gid = cred_gid_in(c, uc.gid);
 	if (uc.uid == ID_INVALID || uc.gid == ID_INVALID)
 		return -EINVAL;
-	if (uc.pid != t->group->pid && !cred_has_cap(c, CAP_SYS_ADMIN))
+	if (uc.pid != t->group->own_pid &&
+	    !cred_has_cap_in(c, t->group->pid_ns->ns.owner, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (uc.uid != c->uid && uc.uid != c->euid && uc.uid != c->suid &&
 	    !cred_has_own_cap(c, CAP_SETUID))
@@ -139,6 +140,7 @@ static int creds_add(struct task *t, const uint8_t *data, size_t size, struct so
 		return -EPERM;
 	m->has_creds = true;
 	m->creds = uc;
+	m->creds.pid = pid_in(t, uc.pid);
 	return 0;
 }
 
@@ -303,6 +305,7 @@ struct ucred creds_out(struct ucred creds)
 	const struct task *t = task_current();
 
 	if (t) {
+		creds.pid = pid_out(task_current(), creds.pid);
 		creds.uid = creds.uid == ID_INVALID ? creds.uid : cred_uid_out(t->cred, creds.uid);
 		creds.gid = creds.gid == ID_INVALID ? creds.gid : cred_gid_out(t->cred, creds.gid);
 	}

@@ -19,6 +19,7 @@ struct pentry;
  * references held by the inode's user) for entries below a pid. */
 struct subject {
 	struct kernel *k;
+	const struct pid_ns *ns; /* whose numbers are shown */
 	struct thread_group *group;
 	struct task *task;
 	int fd;
@@ -89,6 +90,9 @@ ssize_t proc_mem_write(const struct subject *s, struct uio *u, uint64_t off);
 
 /* The root of the subject's task: references. -ENOENT: it has left. (links.c) */
 int proc_task_root(const struct subject *s, struct path *out) MUST_CHECK;
+
+/* The number as the file system's namespace has it, 0: none. */
+int32_t proc_number(const struct subject *s, int32_t nr);
 
 /* Makes the inode of an entry. */
 int pnode_create(struct super *sb, const struct pentry *e, const struct subject *s,

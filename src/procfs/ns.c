@@ -15,11 +15,19 @@
 static struct ns *ns_of(const struct subject *s)
 {
 	enum ns_kind kind = (enum ns_kind)(s->entry->index & ~FOR_CHILDREN);
+	struct ns *ns;
 
 	if (!s->task)
 		return NULL;
-	return s->entry->index & FOR_CHILDREN ? task_ns_get(s->task, kind)
-					      : task_active_ns_get(s->task, kind);
+	if (!(s->entry->index & FOR_CHILDREN))
+		return task_active_ns_get(s->task, kind);
+	ns = task_ns_get(s->task, kind);
+	/* Not before its init lives. */
+	if (ns && kind == NS_PID && ns != &pid_ns_first.ns && !READ_ONCE(pid_ns_of(ns)->init)) {
+		ns_put(ns);
+		ns = NULL;
+	}
+	return ns;
 }
 
 static ssize_t ns_readlink(const struct subject *s, char *buf, size_t size)

@@ -162,8 +162,9 @@ static void show_stat(const struct subject *s, struct text *t)
 		"%d (%.15s) %c %d %d %d %d %d 4194304 %lu 0 %lu 0 %llu %llu %llu %llu %d %d %u 0 %llu %llu "
 		"%llu 18446744073709551615 %llu %llu %llu 0 0 %llu %llu %llu %llu 0 0 0 17 0 %d %d 0 0 0 "
 		"%llu %llu %llu %llu %llu %llu %llu %d\n",
-		s->task && s->ctx ? (s->task->tid ? s->task->tid : g->pid) : g->pid, comm_of(s),
-		state_letter(s), group_ppid(g), g->pgid, g->sid, (int)tty, tpgid,
+		proc_number(s, s->task && s->ctx ? (s->task->tid ? s->task->tid : g->pid) : g->pid),
+		comm_of(s), state_letter(s), proc_number(s, group_ppid(g)), proc_number(s, g->pgid),
+		proc_number(s, g->sid), (int)tty, proc_number(s, tpgid),
 		s->task ? atomic_load(&s->task->minflt) : 0,
 		s->task ? atomic_load(&s->task->majflt) : 0, (unsigned long long)(ut / 10000000),
 		(unsigned long long)(st / 10000000),
@@ -280,6 +281,22 @@ static void status_ids(const struct subject *s, const struct cred *c, struct tex
 	text_add(t, "\n");
 }
 
+/* From the file system's namespace down to the task's own. */
+static void status_number(const struct subject *s, struct text *t, const char *name, int32_t nr)
+{
+	const struct pid_ns *inner = s->group->pid_ns;
+
+	text_add(t, "%s:", name);
+	for (unsigned level = s->ns->level; level <= inner->level; level++) {
+		const struct pid_ns *ns = inner;
+
+		while (ns->level > level)
+			ns = ns->parent;
+		text_add(t, "\t%d", pid_number_in(ns, nr));
+	}
+	text_add(t, "\n");
+}
+
 static void show_status(const struct subject *s, struct text *t)
 {
 	struct thread_group *g = s->group;
@@ -292,8 +309,9 @@ static void show_status(const struct subject *s, struct text *t)
 	text_add(
 		t,
 		"Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
-		comm_of(s), umask_of(s), st, state_name(st), g->pid, tid, group_ppid(g),
-		s->task ? ptrace_tracer_tid(s->task) : 0);
+		comm_of(s), umask_of(s), st, state_name(st), proc_number(s, g->pid),
+		proc_number(s, tid), proc_number(s, group_ppid(g)),
+		s->task ? proc_number(s, ptrace_tracer_tid(s->task)) : 0);
 	if (!s->task) {
 		text_add(t, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nThreads:\t0\n");
 		return;
@@ -308,8 +326,11 @@ static void show_status(const struct subject *s, struct text *t)
 	text_add(t, "FDSize:\t%u\nGroups:\t", cap);
 	for (uint32_t i = 0; i < c->ngroups; i++)
 		text_add(t, "%u ", user_ns_id_out(reader_ns(s), ID_GID, c->groups[i]));
-	text_add(t, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", g->pid, tid, g->pgid,
-		 g->sid);
+	text_add(t, "\n");
+	status_number(s, t, "NStgid", g->pid);
+	status_number(s, t, "NSpid", tid);
+	status_number(s, t, "NSpgid", g->pgid);
+	status_number(s, t, "NSsid", g->sid);
 	status_memory(s, t);
 	text_add(t, "CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t%u\n", g->ntasks);
 	status_signals(s, t);
@@ -493,7 +514,8 @@ static ssize_t store_slack(const struct subject *s, const char *buf, size_t size
 
 static void show_sched(const struct subject *s, struct text *t)
 {
-	text_add(t, "%s (%d, #threads: %u)\n", comm_of(s), s->group->pid, s->group->ntasks);
+	text_add(t, "%s (%d, #threads: %u)\n", comm_of(s), proc_number(s, s->group->pid),
+		 s->group->ntasks);
 }
 
 /* ---- mounts ---- */
@@ -607,10 +629,10 @@ static int find_tid(const struct subject *s, const char *name, const struct pent
 
 	if (name[0] < '1' || name[0] > '9' || *end || tid > INT32_MAX)
 		return -ENOENT;
-	t = pid_find_task(s->k, (int32_t)tid);
+	t = pid_find_task(s->k, pid_from_ns(s->ns, (int32_t)tid));
 	if (t && t->group == s->group) {
 		*entry = &proc_tid_dir;
-		*number = (int)tid;
+		*number = t->tid;
 		r = 0;
 	}
 	task_put(t);
@@ -624,7 +646,7 @@ static int next_tid(const struct subject *s, int after, char *name, int *number)
 	if (!t)
 		return -ENOENT;
 	*number = t->tid;
-	snprintf(name, 32, "%d", t->tid);
+	snprintf(name, 32, "%d", proc_number(s, t->tid));
 	task_put(t);
 	return 0;
 }

@@ -84,9 +84,16 @@ void text_add(struct text *t, const char *fmt, ...)
 
 /* ---- subjects ---- */
 
+int32_t proc_number(const struct subject *s, int32_t nr)
+{
+	return pid_number_in(s->ns, nr);
+}
+
 static int subject_get(struct pnode *n, const struct vfs_ctx *ctx, struct subject *s)
 {
-	*s = (struct subject){ .k = n->k, .fd = n->fd, .entry = n->entry, .ctx = ctx };
+	*s = (struct subject){
+		.k = n->k, .ns = n->inode.sb->priv, .fd = n->fd, .entry = n->entry, .ctx = ctx
+	};
 	if (!n->pid)
 		return 0;
 	s->group = pid_find_group(n->k, n->pid);
@@ -526,6 +533,9 @@ static int proc_statfs(struct super *sb, struct kstatfs *out)
 
 static void proc_destroy(struct super *sb)
 {
+	struct pid_ns *ns = sb->priv;
+
+	ns_put(&ns->ns);
 	free(sb);
 }
 
@@ -538,6 +548,7 @@ static const struct super_ops proc_super_ops = {
 static int create(struct kernel *k, const char *type, const struct pentry *root, struct super **out)
 {
 	struct super *sb = calloc(1, sizeof(*sb));
+	const struct task *t = task_current();
 	struct subject s = { .k = k };
 	int r;
 
@@ -552,6 +563,7 @@ static int create(struct kernel *k, const char *type, const struct pentry *root,
 		return r;
 	}
 	sb->root->ino = 1;
+	sb->priv = pid_ns_of(ns_get(t ? &t->group->pid_ns->ns : &pid_ns_first.ns));
 	*out = sb;
 	return 0;
 }
@@ -568,6 +580,7 @@ static int find_pid(const struct subject *s, const char *name, const struct pent
 
 	if (name[0] < '1' || name[0] > '9' || *end || pid <= 0 || pid > INT32_MAX)
 		return -ENOENT;
+	pid = pid_from_ns(s->ns, (int32_t)pid);
 	g = pid_find_group(s->k, (int32_t)pid);
 	if (!g) {
 		/* A thread's number leads to its process, though listings hide it. */
@@ -586,12 +599,11 @@ static int find_pid(const struct subject *s, const char *name, const struct pent
 
 static int next_pid(const struct subject *s, int after, char *name, int *number)
 {
-	struct thread_group *g = pid_next_group(s->k, after < 0 ? 0 : after);
+	struct thread_group *g = pid_ns_next_group(s->ns, after < 0 ? 0 : after, number);
 
 	if (!g)
 		return -ENOENT;
-	*number = g->pid;
-	snprintf(name, 32, "%d", g->pid);
+	snprintf(name, 32, "%d", *number);
 	group_put(g);
 	return 0;
 }

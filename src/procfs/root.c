@@ -211,9 +211,9 @@ static ssize_t link_self(const struct subject *s, char *buf, size_t size)
 	char num[16];
 	int n;
 
-	if (!t)
+	if (!t || !proc_number(s, t->group->pid))
 		return -ENOENT;
-	n = snprintf(num, sizeof(num), "%d", t->group->pid);
+	n = snprintf(num, sizeof(num), "%d", proc_number(s, t->group->pid));
 	memcpy(buf, num, MIN((size_t)n, size));
 	return (ssize_t)MIN((size_t)n, size);
 }
@@ -224,9 +224,10 @@ static ssize_t link_thread_self(const struct subject *s, char *buf, size_t size)
 	char num[48];
 	int n;
 
-	if (!t)
+	if (!t || !proc_number(s, t->group->pid))
 		return -ENOENT;
-	n = snprintf(num, sizeof(num), "%d/task/%d", t->group->pid, t->tid);
+	n = snprintf(num, sizeof(num), "%d/task/%d", proc_number(s, t->group->pid),
+		     proc_number(s, t->tid));
 	memcpy(buf, num, MIN((size_t)n, size));
 	return (ssize_t)MIN((size_t)n, size);
 }

@@ -415,7 +415,7 @@ SYSCALL(capget)
 		return !args->a[1] && r == -EINVAL ? 0 : r;
 	if (h.pid < 0)
 		return -EINVAL;
-	o = h.pid ? pid_find_task(t->kernel, h.pid) : NULL;
+	o = h.pid ? task_find(t, h.pid) : NULL;
 	if (h.pid && !o)
 		return -ESRCH;
 	c = task_cred_get(o ? o : t);
@@ -440,7 +440,7 @@ SYSCALL(capset)
 
 	if (r < 0)
 		return r;
-	if (h.pid && h.pid != t->tid)
+	if (h.pid && h.pid != t->own_tid)
 		return -EPERM;
 	r = syscall_copy_in(t, d, args->a[1], words * sizeof(d[0]));
 	if (r < 0)

@@ -346,7 +346,7 @@ out_ctx:
 static long exec_at(struct task *t, int dirfd, gva_t path, gva_t argv, gva_t envp, int at_flags)
 {
 	struct syscall_name n UNINITIALIZED;
-	int32_t old_tid = t->tid;
+	int32_t old_tid = t->own_tid;
 	struct exec *x;
 	long r = syscall_name_get(t, dirfd, path, &n);
 

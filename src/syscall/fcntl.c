@@ -60,7 +60,7 @@ static long owner_set_ex(struct task *t, struct file *f, gva_t user)
 static long owner_get_ex(struct task *t, struct file *f, gva_t user)
 {
 	struct file_owner o = file_owner_get(f);
-	struct abi_f_owner_ex ex = { .type = (int)o.type, .pid = o.pid };
+	struct abi_f_owner_ex ex = { .type = (int)o.type, .pid = pid_out(t, o.pid) };
 
 	return syscall_copy_out(t, user, &ex, sizeof(ex));
 }
@@ -78,6 +78,7 @@ static long owner_get(struct file *f)
 {
 	struct file_owner o = file_owner_get(f);
 
+	o.pid = pid_out(task_current(), o.pid);
 	return o.type == FILE_OWNER_PGRP ? -o.pid : o.pid;
 }
 
@@ -141,7 +142,7 @@ static void lock_report(struct abi_flock *fl, const struct flock_range *range)
 	fl->whence = SEEK_SET;
 	fl->start = (int64_t)range->start;
 	fl->len = range->end == ~(uint64_t)0 ? 0 : (int64_t)(range->end - range->start + 1);
-	fl->pid = (int32_t)range->pid;
+	fl->pid = pid_out(task_current(), (int32_t)range->pid);
 }
 
 static long lock_call(struct task *t, const struct vfs_ctx *ctx, struct file *f, int cmd,

@@ -100,7 +100,7 @@ SYSCALL(kcmp)
 	for (int i = 0; r == 0 && i < 2; i++) {
 		int32_t pid = (int32_t)args->a[i];
 
-		other[i] = pid > 0 ? pid_find_task(t->kernel, pid) : NULL;
+		other[i] = pid > 0 ? task_find(t, pid) : NULL;
 		if (!other[i])
 			r = -ESRCH;
 	}

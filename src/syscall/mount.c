@@ -95,7 +95,14 @@ static long mount_move(struct task *t, const struct vfs_ctx *ctx, const struct p
 /* Whose a new file system is: what shows other namespaces belongs to theirs. */
 static struct user_ns *mount_owner(struct task *t, const struct mount_type *type)
 {
-	return type->shows == NS_USER ? t->cred->user_ns : task_ns(t, type->shows)->owner;
+	switch (type->shows) {
+	case NS_USER:
+		return t->cred->user_ns;
+	case NS_PID:
+		return t->group->pid_ns->ns.owner;
+	default:
+		return task_ns(t, type->shows)->owner;
+	}
 }
 
 static long mount_new(struct task *t, const struct path *at, const struct mount_args *ma)
@@ -123,7 +130,8 @@ static long mount_new(struct task *t, const struct path *at, const struct mount_
 	r = type->create(t->kernel, options, &sb);
 	if (r < 0)
 		return r;
-	super_set_owner(sb, owner);
+	if (type->shows != NS_IPC) /* its queues' file system was there before */
+		super_set_owner(sb, owner);
 	if (!vfs_may_reveal(task_mount_ns(t), sb, per_mount_flags(ma->flags))) {
 		super_put(sb);
 		return -EPERM;

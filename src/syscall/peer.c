@@ -7,7 +7,7 @@ struct task *peer_find(struct task *t, int32_t tid)
 	if (tid < 0)
 		return NULL;
 	if (tid != 0)
-		return pid_find_task(t->kernel, tid);
+		return task_find(t, tid);
 	task_get(t);
 	return t;
 }

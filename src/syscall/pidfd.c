@@ -22,12 +22,12 @@ static int install(struct task *t, struct file *f)
 
 static int open_process(struct task *t, int32_t pid, unsigned flags, struct file **out)
 {
-	struct thread_group *g = pid_find_group(t->kernel, pid);
+	struct thread_group *g = process_find(t, pid);
 	struct task *other;
 	int r;
 
 	if (!g) {
-		other = pid_find_task(t->kernel, pid);
+		other = task_find(t, pid);
 		task_put(other);
 		return other ? -ENOENT : -ESRCH;
 	}
@@ -38,7 +38,7 @@ static int open_process(struct task *t, int32_t pid, unsigned flags, struct file
 
 static int open_thread(struct task *t, int32_t tid, unsigned flags, struct file **out)
 {
-	struct task *other = pid_find_task(t->kernel, tid);
+	struct task *other = task_find(t, tid);
 	int r = other ? pidfd_create(t, other->group, other, flags, out) : -ESRCH;
 
 	task_put(other);
@@ -110,7 +110,7 @@ static int pidfd_siginfo(struct task *t, const struct target *to, int signo, gva
 	if (!user) {
 		*info = (struct ksiginfo){ .signo = signo,
 					   .code = to->thread ? SI_TKILL : SI_USER,
-					   .pid = t->group->pid,
+					   .pid = t->group->own_pid,
 					   .uid = t->cred->uid };
 		return 0;
 	}

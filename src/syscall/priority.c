@@ -83,6 +83,8 @@ static long walk_run(struct walk *w, enum who which, int32_t who)
 		return walk_one(w, who);
 	if (!who && !(which == WHO_USER && w->user_0_is_root))
 		id = which == WHO_PGRP ? (uint32_t)t->group->pgid : t->cred->uid;
+	else if (which == WHO_PGRP)
+		id = (uint32_t)pid_in(t, who);
 	else if (which == WHO_USER)
 		id = cred_uid_in(t->cred, id);
 	if (which == WHO_USER && id == ID_INVALID)

@@ -183,46 +183,46 @@ SYSCALL(exit_group)
 
 SYSCALL(getpid)
 {
-	return t->group->pid;
+	return t->group->own_pid;
 }
 
 SYSCALL(gettid)
 {
-	return t->tid;
+	return t->own_tid;
 }
 
 SYSCALL(getppid)
 {
-	return group_ppid(t->group);
+	return pid_out(t, group_ppid(t->group));
 }
 
 SYSCALL(getpgid)
 {
-	return task_getpgid(t, (int32_t)args->a[0]);
+	return pid_out(t, task_getpgid(t, pid_in(t, (int32_t)args->a[0])));
 }
 
 SYSCALL(getpgrp)
 {
-	return task_getpgid(t, 0);
+	return pid_out(t, task_getpgid(t, 0));
 }
 
 SYSCALL(setpgid)
 {
-	return task_setpgid(t, (int32_t)args->a[0], (int32_t)args->a[1]);
+	return task_setpgid(t, pid_in(t, (int32_t)args->a[0]), pid_in(t, (int32_t)args->a[1]));
 }
 
 SYSCALL(getsid)
 {
-	return task_getsid(t, (int32_t)args->a[0]);
+	return pid_out(t, task_getsid(t, pid_in(t, (int32_t)args->a[0])));
 }
 
 SYSCALL(setsid)
 {
-	return task_setsid(t);
+	return pid_out(t, task_setsid(t));
 }
 
 SYSCALL(set_tid_address)
 {
 	t->clear_child_tid = args->a[0];
-	return t->tid;
+	return t->own_tid;
 }

@@ -103,7 +103,7 @@ static long move_bytes(struct cursor *from, struct cursor *to)
 /* The address space of process pid, with a reference. */
 static int peer_mm(struct task *t, int32_t pid, struct mm **out)
 {
-	struct task *other = pid > 0 ? pid_find_task(t->kernel, pid) : NULL;
+	struct task *other = pid > 0 ? task_find(t, pid) : NULL;
 	int r;
 
 	*out = NULL;

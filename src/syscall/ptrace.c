@@ -137,7 +137,7 @@ static long set_sigmask(const struct request *q)
 
 static long kill_tracee(const struct request *q)
 {
-	struct ksiginfo info = { .signo = SIGKILL, .code = SI_USER, .pid = q->t->group->pid };
+	struct ksiginfo info = { .signo = SIGKILL, .code = SI_USER, .pid = q->t->group->own_pid };
 
 	info.uid = task_uid(q->t);
 	(void)signal_send(q->tracee, &info, 0);
@@ -300,7 +300,7 @@ SYSCALL(ptrace)
 	if (q.nr == ABI_PTRACE_TRACEME)
 		return ptrace_traceme(t);
 	is_attach = q.nr == ABI_PTRACE_ATTACH || q.nr == ABI_PTRACE_SEIZE;
-	q.tracee = tid > 0 ? pid_find_task(t->kernel, tid) : NULL;
+	q.tracee = tid > 0 ? task_find(t, tid) : NULL;
 	if (!q.tracee)
 		return is_attach && tid == t->kernel->init->pid ? -EPERM : -ESRCH;
 	r = is_attach ? attach(&q) : do_request(&q);

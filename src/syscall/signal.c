@@ -145,19 +145,19 @@ static bool signo_is_valid(int signo)
 static struct ksiginfo info_from(struct task *t, int signo, int code)
 {
 	return (struct ksiginfo){
-		.signo = signo, .code = code, .pid = t->group->pid, .uid = t->cred->uid
+		.signo = signo, .code = code, .pid = t->group->own_pid, .uid = t->cred->uid
 	};
 }
 
 /* A process by the number of any of its threads, as kill(2) takes it. */
 static struct thread_group *find_process(struct task *t, int32_t pid)
 {
-	struct thread_group *g = pid_find_group(t->kernel, pid);
+	struct thread_group *g = process_find(t, pid);
 	struct task *other;
 
 	if (g)
 		return g;
-	other = pid_find_task(t->kernel, pid);
+	other = task_find(t, pid);
 	if (!other)
 		return NULL;
 	g = other->group;
@@ -194,16 +194,16 @@ SYSCALL(kill)
 		return -ESRCH;
 	if (pid == -1)
 		return signal_send_all(t, &info);
-	return signal_send_pgrp(t->kernel, pid ? -pid : task_getpgid(t, 0), &info);
+	return signal_send_pgrp(t->kernel, pid ? pid_in(t, -pid) : task_getpgid(t, 0), &info);
 }
 
 /* tgid 0: of any process (tkill). */
 static long send_thread(struct task *t, int32_t tgid, int32_t tid, const struct ksiginfo *info)
 {
-	struct task *other = pid_find_task(t->kernel, tid);
+	struct task *other = task_find(t, tid);
 	int r = -ESRCH;
 
-	if (other && (!tgid || other->group->pid == tgid)) {
+	if (other && (!tgid || other->group->pid == pid_in(t, tgid))) {
 		r = signal_may_send(t, other->group, info->signo);
 		if (r == 0)
 			r = signal_send(other, info, 0);
@@ -244,7 +244,7 @@ static int queued_info(struct task *t, int32_t pid, int signo, gva_t user, struc
 	if (syscall_copy_in(t, raw, user, sizeof(raw)) < 0)
 		return -EFAULT;
 	si->signo = signo;
-	if ((si->code >= 0 || si->code == SI_TKILL) && pid != t->group->pid)
+	if ((si->code >= 0 || si->code == SI_TKILL) && pid_in(t, pid) != t->group->pid)
 		return -EPERM;
 	if (!signo_is_valid(signo))
 		return -EINVAL;

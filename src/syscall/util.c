@@ -188,7 +188,7 @@ static void signal_self(struct task *t, int signo)
 	struct ksiginfo info = {
 		.signo = signo,
 		.code = SI_USER,
-		.pid = t->group->pid,
+		.pid = t->group->own_pid,
 		.uid = t->cred->uid,
 	};
 

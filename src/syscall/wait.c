@@ -43,7 +43,7 @@ SYSCALL(wait4)
 		which = P_PGID;
 		pid = -pid;
 	}
-	r = task_wait(t, which, pid, options | WEXITED, &res);
+	r = task_wait(t, which, pid_in(t, pid), options | WEXITED, &res);
 	if (r <= 0)
 		return r;
 	if (args->a[1] && syscall_copy_out(t, args->a[1], &res.status, sizeof(res.status)) < 0)

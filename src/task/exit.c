@@ -218,16 +218,19 @@ static void task_release_resources(struct task *t)
 	nsproxy_put(task_swap_nsproxy(t, NULL));
 }
 
-/* Children of a dead process go to the nearest living subreaper, or to us. */
+/* Children of a dead process go to the nearest living subreaper of its PID namespace, or to
+ * the init of that, or to us. */
 static struct thread_group *reaper_of_locked(struct thread_group *g)
 {
 	struct thread_group *p;
 
-	for (p = g->parent; p; p = p->parent) {
+	struct thread_group *init = g->pid_ns->init;
+
+	for (p = g->parent; p && p->pid_ns == g->pid_ns && p != init; p = p->parent) {
 		if (p->is_subreaper && !p->is_zombie)
 			return p;
 	}
-	return g->kernel->init;
+	return init && init != g && !init->is_zombie ? init : g->kernel->init;
 }
 
 /* Do g and its parent tie g's group to the rest of the session: is the parent of
@@ -280,7 +283,9 @@ static void tie_cut_locked(struct thread_group *g, struct thread_group *parent)
 /* What the threads of a child asked to be told when its parent dies. */
 static void tell_death_locked(struct task *dead, struct thread_group *child)
 {
-	struct ksiginfo info = { .code = SI_USER, .pid = dead->group->pid, .uid = task_uid(dead) };
+	struct ksiginfo info = { .code = SI_USER,
+				 .pid = dead->group->own_pid,
+				 .uid = task_uid(dead) };
 
 	list_for_each(t, &child->tasks, struct task, group_link) {
 		info.signo = t->pdeath_signal;
@@ -521,6 +526,8 @@ void task_finish(struct task *t)
 		signal_report_stop(g, CLD_STOPPED);
 	if (last) {
 		group_release_resources(g);
+		if (READ_ONCE(g->pid_ns->init) == g)
+			pid_ns_end(g);
 		mutex_lock(&pids_lock);
 		group_end_locked(g);
 		mutex_unlock(&pids_lock);

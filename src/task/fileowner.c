@@ -28,8 +28,9 @@ static bool exists(struct task *t, int32_t pid, int type)
 
 int file_owner_set(struct task *t, struct file *f, int32_t pid, int type)
 {
-	struct file_owner o = { .pid = pid, .type = type };
+	struct file_owner o = { .pid = pid_in(t, pid), .type = type };
 
+	pid = o.pid;
 	if (pid && !exists(t, pid, type))
 		return -ESRCH;
 	if (pid) {

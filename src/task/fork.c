@@ -41,8 +41,16 @@ static bool has(const struct clone_request *req, uint64_t flag)
 
 /* ---- checks ---- */
 
-static int check_namespaces(const struct clone_request *req)
+static int check_namespaces(struct task *t, const struct clone_request *req)
 {
+	struct pid_ns *pid_ns = t->group->pid_ns;
+
+	/* Threads of one process have their numbers in one namespace; an init has no
+	 * siblings. */
+	if (has(req, CLONE_THREAD) && &pid_ns->ns != t->nsproxy->of[NS_PID])
+		return -EINVAL;
+	if (has(req, CLONE_PARENT) && READ_ONCE(pid_ns->init) == t->group)
+		return -EINVAL;
 	if ((req->flags & (CLONE_NEWNS | CLONE_NEWUSER)) && has(req, CLONE_FS))
 		return -EINVAL;
 	if ((req->flags & (CLONE_NEWUSER | CLONE_NEWPID)) && has(req, CLONE_THREAD))
@@ -71,10 +79,10 @@ static int check_flags(struct task *t, const struct clone_request *req)
 	if (req->set_tid) {
 		if (req->set_tid < 0 || req->set_tid >= t->kernel->pid_max)
 			return -EINVAL;
-		if (!cred_has_cap(t->cred, CAP_SYS_ADMIN))
+		if (!cred_has_cap_in(t->cred, t->nsproxy->of[NS_PID]->owner, CAP_SYS_ADMIN))
 			return -EPERM;
 	}
-	return check_namespaces(req);
+	return check_namespaces(t, req);
 }
 
 static int check_limits(struct task *t)
@@ -186,6 +194,15 @@ static void child_inherit(struct task *t, struct task *child, const struct clone
 	child->personality = t->personality;
 }
 
+/* Nobody sees g yet. */
+static void group_set_pid_ns(struct thread_group *g, struct ns *ns)
+{
+	struct pid_ns *old = g->pid_ns;
+
+	g->pid_ns = pid_ns_of(ns_get(ns));
+	ns_put(&old->ns);
+}
+
 static int child_share(struct task *t, struct task *child, const struct clone_request *req)
 {
 	int r;
@@ -203,6 +220,8 @@ static int child_share(struct task *t, struct task *child, const struct clone_re
 	r = nsproxy_copy(t->nsproxy, req->flags, child->cred, child->fs, &child->nsproxy);
 	if (r < 0)
 		return r;
+	if (!has(req, CLONE_THREAD))
+		group_set_pid_ns(child->group, child->nsproxy->of[NS_PID]);
 	if (has(req, CLONE_SYSVSEM) && t->kernel->ipc_ops) {
 		r = t->kernel->ipc_ops->share(t, child);
 		if (r < 0)
@@ -348,6 +367,11 @@ static void link_process_locked(struct task *t, struct task *child, const struct
 	struct thread_group *g = child->group, *parent = t->group;
 
 	g->pid = child->tid;
+	g->own_pid = child->own_tid;
+	if (g->pid_ns->level > 0 && !g->pid_ns->init) {
+		g->pid_ns->init = g;
+		g->is_unkillable = true;
+	}
 	g->leader = child;
 	g->exit_signal = req->exit_signal;
 	g->parent_tid = t->tid;
@@ -365,16 +389,19 @@ static void link_process_locked(struct task *t, struct task *child, const struct
 	list_push_back(&parent->children, &g->sibling);
 }
 
+/* Its number for the caller. */
 static int child_link(struct task *t, struct task *child, const struct clone_request *req,
 		      bool is_traced)
 {
 	struct thread_group *g = t->group;
+	int32_t seen = 0;
 	int r;
 
 	mutex_lock(&pids_lock);
 	r = pid_alloc_locked(t->kernel, req->set_tid, child, &child->tid);
 	if (r < 0)
 		goto out_unlock;
+	seen = pid_number_locked(g->pid_ns, child->tid);
 	group_sighand_lock(g);
 	if (g->exiting || (g->exec_task && g->exec_task != t)) {
 		r = -ERESTARTNOINTR;
@@ -395,26 +422,29 @@ static int child_link(struct task *t, struct task *child, const struct clone_req
 
 out_unlock:
 	mutex_unlock(&pids_lock);
-	return r;
+	return r < 0 ? r : seen;
 }
 
 /* Errors are ignored, as Linux does: the child exists. */
-static void write_tids(struct task *t, struct task *child, const struct clone_request *req)
+static void write_tids(struct task *t, struct task *child, const struct clone_request *req,
+		       int32_t seen)
 {
-	uint32_t tid = (uint32_t)child->tid;
+	uint32_t tid = (uint32_t)child->own_tid;
 	int r = 0;
 
 	if (has(req, CLONE_PARENT_SETTID))
-		r = mm_copy_out(t->mm, req->parent_tid, &tid, sizeof(tid));
+		r = mm_copy_out(t->mm, req->parent_tid, &seen, sizeof(seen));
 	if (has(req, CLONE_CHILD_SETTID))
 		r |= mm_copy_out(child->mm, req->child_tid, &tid, sizeof(tid));
 	(void)r;
 }
 
+/* Its number for the caller. */
 static int child_begin(struct task *t, struct task *child, const struct clone_request *req,
 		       bool is_traced)
 {
 	struct runner *runner;
+	int32_t seen;
 	int r, fd;
 
 	r = child_pidfd(t, child, req, &fd);
@@ -426,11 +456,12 @@ static int child_begin(struct task *t, struct task *child, const struct clone_re
 	r = child_link(t, child, req, is_traced);
 	if (r < 0)
 		goto out_runner;
-	write_tids(t, child, req);
+	seen = r;
+	write_tids(t, child, req, seen);
 	if (!has(req, CLONE_THREAD))
 		group_cpu_watch(child->group);
 	runner_run(runner, child);
-	return 0;
+	return seen;
 
 out_runner:
 	runner_release(runner);
@@ -454,7 +485,7 @@ static int clone_event(const struct task *t, const struct clone_request *req)
 	return ptrace_event_enabled(t, event) ? event : 0;
 }
 
-/* The child runs: tells the tracer, and waits until a vfork child is on its own. */
+/* The child runs, as tid for t: tells the tracer, and waits until a vfork child is on its own. */
 static void child_begun(struct task *t, int32_t tid, int event, struct vfork *v)
 {
 	if (event)
@@ -468,7 +499,6 @@ long task_clone(struct task *t, const struct clone_request *req)
 	int event = clone_event(t, req), r;
 	struct vfork *v = NULL;
 	struct task *child;
-	int32_t tid;
 
 	r = check_flags(t, req);
 	if (r == 0)
@@ -490,13 +520,12 @@ long task_clone(struct task *t, const struct clone_request *req)
 	}
 	task_get(child); /* it may end before we have its number */
 	r = child_begin(t, child, req, event || has(req, CLONE_PTRACE));
-	tid = child->tid;
 	if (r < 0)
 		child_destroy(t, child);
 	task_put(child);
-	if (r == 0)
-		child_begun(t, tid, event, v);
+	if (r > 0)
+		child_begun(t, r, event, v);
 	if (v)
 		vfork_put(v);
-	return r < 0 ? r : tid;
+	return r;
 }

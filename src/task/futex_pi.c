@@ -49,7 +49,7 @@ static int pi_hand_over_locked(struct futex_bucket *bucket, const struct futex_k
 	int r;
 
 	if (w) {
-		desired = (uint32_t)w->task->tid | (count > 1 ? FUTEX_WAITERS : 0);
+		desired = (uint32_t)w->task->own_tid | (count > 1 ? FUTEX_WAITERS : 0);
 		desired |= now & FUTEX_OWNER_DIED;
 	}
 	r = mm_cmpxchg32(mm, addr, now, desired, &seen);
@@ -61,7 +61,7 @@ static int pi_hand_over_locked(struct futex_bucket *bucket, const struct futex_k
 		return 0;
 	list_for_each(other, &bucket->waiters, struct futex_waiter, link) {
 		if (other->is_pi && futex_key_equal(&other->key, key))
-			other->pi_owner = (uint32_t)w->task->tid;
+			other->pi_owner = (uint32_t)w->task->own_tid;
 	}
 	futex_take_out(w, b);
 	return 0;
@@ -69,7 +69,7 @@ static int pi_hand_over_locked(struct futex_bucket *bucket, const struct futex_k
 
 static bool owner_lives(struct task *t, uint32_t tid)
 {
-	struct task *owner = pid_find_task(t->kernel, (int32_t)tid);
+	struct task *owner = task_find(t, (int32_t)tid);
 	bool lives = owner && !atomic_load(&owner->futex_left);
 
 	task_put(owner);
@@ -89,11 +89,12 @@ static int pi_try_locked(struct task *t, struct futex_bucket *bucket, const stru
 	if (r < 0)
 		return r;
 	*owner = now & FUTEX_TID_MASK;
-	if (*owner == (uint32_t)t->tid)
+	if (*owner == (uint32_t)t->own_tid)
 		return -EDEADLK;
 	if (*owner == 0) {
 		(void)pi_first_locked(bucket, key, &count);
-		desired = (uint32_t)t->tid | (now & FUTEX_OWNER_DIED) | (count ? FUTEX_WAITERS : 0);
+		desired = (uint32_t)t->own_tid | (now & FUTEX_OWNER_DIED) |
+			  (count ? FUTEX_WAITERS : 0);
 	} else {
 		desired = now | FUTEX_WAITERS;
 	}
@@ -178,7 +179,7 @@ long futex_unlock_pi(struct task *t, const struct futex_request *req)
 	do {
 		mutex_lock(&bucket->lock);
 		r = mm_load32(t->mm, req->addr, &now);
-		if (r == 0 && (now & FUTEX_TID_MASK) != (uint32_t)t->tid)
+		if (r == 0 && (now & FUTEX_TID_MASK) != (uint32_t)t->own_tid)
 			r = -EPERM;
 		if (r == 0)
 			r = pi_hand_over_locked(bucket, &key, t->mm, req->addr, now, &b);
@@ -230,7 +231,7 @@ void futex_exit_pi(struct task *t)
 	if (atomic_load(&npi_waiters) == 0)
 		return;
 	for (size_t i = 0; i < FUTEX_BUCKETS; i++)
-		hand_over_of(&futex_buckets[i], (uint32_t)t->tid);
+		hand_over_of(&futex_buckets[i], (uint32_t)t->own_tid);
 }
 
 /* ---- requeueing ---- */
@@ -287,7 +288,7 @@ static int check_move_locked(const struct pi_move *m, const struct futex_waiter 
 {
 	if (!w->requeue_pi || w->is_pi || !futex_key_equal(w->requeue_pi, &m->to))
 		return -EINVAL;
-	return m->owner == (uint32_t)w->task->tid ? -EDEADLK : 0;
+	return m->owner == (uint32_t)w->task->own_tid ? -EDEADLK : 0;
 }
 
 static struct futex_waiter *next_to_move_locked(const struct pi_move *m)
@@ -315,7 +316,7 @@ static int claim_for_locked(struct pi_move *m, struct futex_waiter *first)
 		return -ESRCH;
 	desired = now | FUTEX_WAITERS;
 	if (!m->owner)
-		desired = (uint32_t)first->task->tid | (now & FUTEX_OWNER_DIED) |
+		desired = (uint32_t)first->task->own_tid | (now & FUTEX_OWNER_DIED) |
 			  (m->req->val2 ? FUTEX_WAITERS : 0);
 	r = mm_cmpxchg32(m->t->mm, m->req->addr2, now, desired, &seen);
 	if (r < 0)
@@ -325,7 +326,7 @@ static int claim_for_locked(struct pi_move *m, struct futex_waiter *first)
 		return -EAGAIN;
 	if (m->owner)
 		return 0;
-	m->owner = (uint32_t)first->task->tid;
+	m->owner = (uint32_t)first->task->own_tid;
 	m->lives = true;
 	futex_take_out(first, &m->woken);
 	return 1;

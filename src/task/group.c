@@ -87,6 +87,7 @@ int group_create(struct kernel *k, struct sighand *sh, struct thread_group **out
 	sigqueue_init(&g->pending);
 	mutex_init(&g->lock, LOCK_GROUP);
 	group_itimers_init(g);
+	g->pid_ns = pid_ns_of(ns_get(&pid_ns_first.ns));
 	g->dumpable = true;
 	g->stop_reported = true;
 	*out = g;
@@ -105,5 +106,6 @@ void group_put(struct thread_group *g)
 	ASSERT(list_empty(&g->tasks) && list_empty(&g->children) && !g->exe);
 	sigqueue_flush(&g->pending);
 	sighand_put(g->sighand);
+	ns_put(&g->pid_ns->ns);
 	pool_free(&group_pool, g);
 }

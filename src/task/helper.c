@@ -21,6 +21,7 @@ static void helper_share(struct task *h, struct task *of)
 	h->cred = task_cred_get(of);
 	h->nsproxy = task_nsproxy_get(of);
 	h->tid = of->tid;
+	h->own_tid = of->own_tid;
 	h->personality = of->personality;
 	atomic_store(&h->no_new_privs, atomic_load(&of->no_new_privs));
 	h->nice = of->nice;

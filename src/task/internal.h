@@ -13,7 +13,21 @@ struct pid {
 	struct task *task;          /* [P] the thread with this tid */
 	struct thread_group *group; /* [P] the process with this pid */
 	struct list pgrp, session;  /* [P] members */
+	struct pid_ns *ns;          /* [I] reference: the innermost that it is in */
+	struct upid *numbers;       /* [I] by level - 1: those below the first */
 };
+
+/* One number in a namespace below the first. */
+struct upid {
+	struct ivnode node; /* [P] in ns->numbers */
+	struct pid *pid;    /* [I] */
+	struct pid_ns *ns;  /* [I] borrowed from pid->ns and those above it */
+};
+
+int32_t pid_from_ns_locked(const struct pid_ns *ns, int32_t nr);
+struct thread_group *pid_ns_next_locked(const struct pid_ns *ns, int32_t after, int32_t *nr);
+/* The last thread of a namespace's init has left: ends all others. => sleeps */
+void pid_ns_end(struct thread_group *init);
 
 int pid_alloc_locked(struct kernel *k, int32_t want, struct task *t, int32_t *nr) MUST_CHECK;
 struct pid *pid_lookup_locked(int32_t nr);
@@ -156,7 +170,7 @@ void ksiginfo_set_exit(struct ksiginfo *info, int status);
 
 void fs_context_change_root(struct fs_context *fs, const struct path *old, const struct path *to);
 
-extern const struct ns_kind_ops uts_kind;
+extern const struct ns_kind_ops uts_kind, ipc_kind;
 /* The set for whoever has cred and fs, which nobody else has yet: those of `flags` are
  * copies. A reference. -EPERM, -EINVAL, -ENOSPC, -ENOMEM. */
 int nsproxy_copy(struct nsproxy *old, uint64_t flags, const struct cred *cred,

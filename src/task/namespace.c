@@ -13,27 +13,21 @@ static POOL_DEFINE(nsproxy_pool, struct nsproxy);
 /* ---- the kinds ---- */
 
 static const struct ns_ops cgroup_ops = { .kind = NS_CGROUP };
-static const struct ns_ops ipc_ops = { .kind = NS_IPC };
 static const struct ns_ops net_ops = { .kind = NS_NET };
-static const struct ns_ops pid_ops = { .kind = NS_PID };
 static const struct ns_ops time_ops = { .kind = NS_TIME };
 
 static struct ns first_cgroup = NS_FIRST(&cgroup_ops, NS_INO_CGROUP);
-static struct ns first_ipc = NS_FIRST(&ipc_ops, NS_INO_IPC);
 static struct ns first_net = NS_FIRST(&net_ops, NS_INO_NET);
-static struct ns first_pid = NS_FIRST(&pid_ops, NS_INO_PID);
 static struct ns first_time = NS_FIRST(&time_ops, NS_INO_TIME);
 
 static const struct ns_kind_ops only_cgroup = { .first = &first_cgroup };
-static const struct ns_kind_ops only_ipc = { .first = &first_ipc };
 static const struct ns_kind_ops only_net = { .first = &first_net };
-static const struct ns_kind_ops only_pid = { .first = &first_pid };
 static const struct ns_kind_ops only_time = { .first = &first_time };
 
 static const struct ns_kind_ops *kinds[NS_KINDS] = {
 	/* [I] once tasks run */
-	[NS_CGROUP] = &only_cgroup, [NS_IPC] = &only_ipc,   [NS_NET] = &only_net,
-	[NS_PID] = &only_pid,       [NS_TIME] = &only_time, [NS_UTS] = &uts_kind,
+	[NS_CGROUP] = &only_cgroup, [NS_IPC] = &ipc_kind,   [NS_NET] = &only_net,
+	[NS_PID] = &pid_ns_kind,    [NS_TIME] = &only_time, [NS_UTS] = &uts_kind,
 };
 
 void ns_register(enum ns_kind kind, const struct ns_kind_ops *ops)
@@ -116,6 +110,8 @@ struct ns *task_ns_get(struct task *t, enum ns_kind kind)
 
 struct ns *task_active_ns_get(struct task *t, enum ns_kind kind)
 {
+	if (kind == NS_PID)
+		return ns_get(&t->group->pid_ns->ns);
 	return task_ns_get(t, kind);
 }
 

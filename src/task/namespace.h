@@ -83,3 +83,15 @@ struct uts_ns {
 };
 extern struct uts_ns uts_ns_first;
 struct uts_ns *task_uts(struct task *t);
+
+/* ---- IPC namespaces: ipcns.c ---- */
+
+enum ipc_part { IPC_SYSV, IPC_MQUEUE, IPC_PARTS };
+struct ipc_part_ops {
+	int (*create)(void **out); /* of a fresh namespace. -ENOMEM */
+	void (*destroy)(void *part);
+};
+/* Before tasks run; makes the first namespace's. ops are borrowed for ever. */
+int ipc_ns_register(enum ipc_part part, const struct ipc_part_ops *ops) MUST_CHECK;
+/* That of the namespace that t is in; NULL: of the first. Borrowed. */
+void *task_ipc_part(struct task *t, enum ipc_part part);

@@ -41,6 +41,8 @@ static long get_parent(struct task *t, struct ns *ns)
 		return -EPERM;
 	if (ns->ops->kind == NS_USER && !is_in_sight(t->cred, ns->owner))
 		return -EPERM;
+	if (ns->ops->kind == NS_PID && !pid_ns_is_in(pid_ns_of(parent), t->group->pid_ns))
+		return -EPERM;
 	return open_ns(t, parent);
 }
 

@@ -4,6 +4,7 @@
  * its number, so a number is not handed out again while a process group or a
  * session still carries it.
  */
+#include "base/kmem.h"
 #include "base/pool.h"
 #include "task/internal.h"
 
@@ -25,7 +26,132 @@ struct pid *pid_lookup_locked(int32_t nr)
 	return nr > 0 ? pid_of(ivmap_find(&pid_map, (uint64_t)nr)) : NULL;
 }
 
-static int pid_insert_locked(int32_t nr, struct task *t)
+/* ---- numbers below the first namespace ---- */
+
+static struct upid *upid_of(struct ivnode *n)
+{
+	return n ? ivmap_entry(n, struct upid, node) : NULL;
+}
+
+int32_t pid_number_locked(const struct pid_ns *ns, int32_t nr)
+{
+	const struct pid *p;
+
+	if (ns == &pid_ns_first || nr <= 0)
+		return nr;
+	p = pid_lookup_locked(nr);
+	if (!p || p->ns->level < ns->level || p->numbers[ns->level - 1].ns != ns)
+		return 0;
+	return (int32_t)p->numbers[ns->level - 1].node.start;
+}
+
+int32_t pid_from_ns_locked(const struct pid_ns *ns, int32_t nr)
+{
+	const struct upid *u;
+
+	if (ns == &pid_ns_first || nr <= 0)
+		return nr;
+	u = upid_of(ivmap_find(&ns->numbers, (uint64_t)nr));
+	return u ? (int32_t)u->pid->node.start : PID_NOBODY;
+}
+
+struct thread_group *pid_ns_next_locked(const struct pid_ns *ns, int32_t after, int32_t *nr)
+{
+	const struct ivmap *map = ns == &pid_ns_first ? &pid_map : &ns->numbers;
+
+	for (struct ivnode *n = ivmap_lower_bound(map, (uint64_t)after + 1); n; n = ivmap_next(n)) {
+		const struct pid *p = map == &pid_map ? pid_of(n) : upid_of(n)->pid;
+
+		if (p->group) {
+			*nr = (int32_t)n->start;
+			return p->group;
+		}
+	}
+	return NULL;
+}
+
+struct thread_group *pid_ns_next_group(const struct pid_ns *ns, int32_t after, int32_t *nr)
+{
+	struct thread_group *g;
+
+	mutex_lock(&pids_lock);
+	g = pid_ns_next_locked(ns, after, nr);
+	if (g)
+		group_get(g);
+	mutex_unlock(&pids_lock);
+	return g;
+}
+
+/* Numbers rise and wrap at pid_max to 300, as Linux's do, so that a number is re-used
+ * late. */
+static int next_number(const struct ivmap *map, int32_t last, int32_t max, uint64_t *found)
+{
+	int32_t first = last + 1;
+
+	if (first >= max)
+		first = 300;
+	if (ivmap_gap_up(map, (uint64_t)first, (uint64_t)max, 1, 1, found) < 0 &&
+	    ivmap_gap_up(map, 300, (uint64_t)first, 1, 1, found) < 0)
+		return -EAGAIN;
+	return 0;
+}
+
+static void drop_numbers_locked(struct pid *p, unsigned from_level)
+{
+	for (unsigned level = from_level; level <= p->ns->level; level++)
+		ivmap_remove(&p->numbers[level - 1].ns->numbers, &p->numbers[level - 1].node);
+	kmem_free_for(KMEM_TABLES, p->numbers);
+	ns_put(&p->ns->ns);
+}
+
+/* want: in the innermost namespace. */
+static int give_number_locked(struct kernel *k, struct pid *p, struct pid_ns *ns, int32_t want)
+{
+	struct upid *u = &p->numbers[ns->level - 1];
+	uint64_t nr = (uint64_t)want;
+	int r = 0;
+
+	if (ns->is_dead)
+		return -ENOMEM;
+	/* The first to come is the init. */
+	if (want && want != 1 && !ns->last)
+		return -EINVAL;
+	if (!want)
+		r = next_number(&ns->numbers, ns->last, k->pid_max, &nr);
+	if (r < 0)
+		return r;
+	u->node.start = nr;
+	u->node.end = nr + 1;
+	u->pid = p;
+	u->ns = ns;
+	r = ivmap_insert(&ns->numbers, &u->node);
+	if (r == 0 && (!want || !ns->last))
+		ns->last = (int32_t)nr;
+	return r;
+}
+
+static int give_numbers_locked(struct kernel *k, struct pid *p, struct pid_ns *inner, int32_t want)
+{
+	p->ns = pid_ns_of(ns_get(&inner->ns));
+	if (inner->level == 0)
+		return 0;
+	p->numbers = kmem_alloc_for(KMEM_TABLES, inner->level * sizeof(*p->numbers));
+	if (!p->numbers) {
+		ns_put(&inner->ns);
+		return -ENOMEM;
+	}
+	for (struct pid_ns *ns = inner; ns->level > 0; ns = ns->parent) {
+		int r = give_number_locked(k, p, ns, ns == inner ? want : 0);
+
+		if (r < 0) {
+			drop_numbers_locked(p, ns->level + 1);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int pid_insert_locked(struct kernel *k, int32_t nr, struct task *t, int32_t inner_want)
 {
 	struct pid *p = pool_alloc(&pid_pool);
 	int r;
@@ -37,37 +163,39 @@ static int pid_insert_locked(int32_t nr, struct task *t)
 	p->task = t;
 	list_init(&p->pgrp);
 	list_init(&p->session);
+	r = give_numbers_locked(k, p, t ? t->group->pid_ns : &pid_ns_first, inner_want);
+	if (r < 0)
+		goto out_free;
 	r = ivmap_insert(&pid_map, &p->node);
 	if (r < 0)
-		pool_free(&pid_pool, p);
+		goto out_drop;
+	return 0;
+
+out_drop:
+	drop_numbers_locked(p, 1);
+out_free:
+	pool_free(&pid_pool, p);
 	return r;
 }
 
-/* Numbers rise and wrap at pid_max to 300, as Linux's do, so that a number is
- * re-used late. */
 int pid_alloc_locked(struct kernel *k, int32_t want, struct task *t, int32_t *nr)
 {
-	int32_t first = pid_last + 1;
-	uint64_t found;
-	int r;
+	bool is_first = !t || t->group->pid_ns == &pid_ns_first;
+	uint64_t found = (uint64_t)want;
+	int r = 0;
 
 	mutex_assert_held(&pids_lock);
-	if (want) {
-		r = pid_insert_locked(want, t);
-		if (r == 0)
-			*nr = want;
-		return r;
-	}
-	if (first >= k->pid_max)
-		first = 300;
-	if (ivmap_gap_up(&pid_map, (uint64_t)first, (uint64_t)k->pid_max, 1, 1, &found) < 0 &&
-	    ivmap_gap_up(&pid_map, 300, (uint64_t)first, 1, 1, &found) < 0)
-		return -EAGAIN;
-	r = pid_insert_locked((int32_t)found, t);
+	if (!want || !is_first)
+		r = next_number(&pid_map, pid_last, k->pid_max, &found);
+	if (r == 0)
+		r = pid_insert_locked(k, (int32_t)found, t, is_first ? 0 : want);
 	if (r < 0)
 		return r;
-	pid_last = (int32_t)found;
+	if (!want || !is_first)
+		pid_last = (int32_t)found;
 	*nr = (int32_t)found;
+	if (t)
+		t->own_tid = pid_number_locked(t->group->pid_ns, *nr);
 	return 0;
 }
 
@@ -76,6 +204,7 @@ static void pid_maybe_free_locked(struct pid *p)
 	if (p->task || p->group || !list_empty(&p->pgrp) || !list_empty(&p->session))
 		return;
 	ivmap_remove(&pid_map, &p->node);
+	drop_numbers_locked(p, 1);
 	pool_free(&pid_pool, p);
 }
 
@@ -158,7 +287,9 @@ void pid_swap_leader_locked(struct task *leader, struct task *t)
 			c->parent_tid = t->tid;
 	}
 	leader->tid = t->tid;
+	leader->own_tid = t->own_tid;
 	t->tid = t->group->pid;
+	t->own_tid = t->group->own_pid;
 }
 
 /* Under the lock, so that no child comes into being with the old place. */

@@ -64,7 +64,7 @@ static bool is_cpu_clock(int clock)
 /* A thread of the caller's own process, with a reference. */
 static struct task *own_thread(struct task *t, int32_t tid)
 {
-	struct task *thread = pid_find_task(t->kernel, tid);
+	struct task *thread = task_find(t, tid);
 
 	if (thread && thread->group == t->group)
 		return thread;
@@ -81,9 +81,9 @@ static int clock_bind(struct posix_timer *pt, struct task *t)
 		return 0;
 	if (pt->clock == CLOCK_THREAD_CPUTIME_ID ||
 	    (pt->clock < 0 && (pt->clock & ABI_CLOCK_PERTHREAD)))
-		pt->cpu_thread = own_thread(t, nr ? nr : t->tid);
+		pt->cpu_thread = own_thread(t, nr ? nr : t->own_tid);
 	else
-		pt->cpu_group = pid_find_group(t->kernel, nr ? nr : t->group->pid);
+		pt->cpu_group = process_find(t, nr ? nr : t->group->own_pid);
 	return pt->cpu_thread || pt->cpu_group ? 0 : -EINVAL;
 }
 

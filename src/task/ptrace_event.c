@@ -41,7 +41,7 @@ void ptrace_event(struct task *t, int event, uint64_t message)
 		(void)ptrace_notify(t, event << 8 | SIGTRAP, message);
 		owe_leave(t);
 	} else if (event == ABI_PTRACE_EVENT_EXEC && !(flags & PT_SEIZED)) {
-		trap.pid = t->group->pid;
+		trap.pid = t->group->own_pid;
 		trap.uid = task_uid(t);
 		(void)signal_send(t, &trap, 0);
 	}

@@ -47,13 +47,20 @@ static int32_t status_of(struct task *t, int code)
 	}
 }
 
+/* t's number for the tracer, without a lock: it is in t's namespace or above it, most
+ * often in the same. */
+static int32_t tid_for(const struct task *t, const struct task *tracer)
+{
+	return tracer->group->pid_ns == t->group->pid_ns ? t->own_tid : t->tid;
+}
+
 /* Who it is about, and to whom. */
 static void send_sigchld(struct task *t, struct ksiginfo *info)
 {
 	uint64_t ut, st;
 
 	task_times(t, &ut, &st);
-	info->pid = t->tid;
+	info->pid = tid_for(t, t->ptrace.tracer);
 	info->uid = task_uid(t);
 	info->utime = (int64_t)(ut / 10000000);
 	info->stime = (int64_t)(st / 10000000);
@@ -154,9 +161,9 @@ static struct ksiginfo stop_info(struct task *t, int signo, int code)
 
 	return (struct ksiginfo){ .signo = signo,
 				  .code = code,
-				  .pid = t->tid,
+				  .pid = t->own_tid,
 				  .uid = uid,
-				  .addr = (uint32_t)t->tid | (uint64_t)uid << 32 };
+				  .addr = (uint32_t)t->own_tid | (uint64_t)uid << 32 };
 }
 
 int ptrace_notify(struct task *t, int code, uint64_t message)
@@ -215,7 +222,7 @@ int ptrace_signal_relock(struct task *t, int signo, bool from_group, struct ksig
 static bool is_other_thread(const struct task *t)
 {
 	return t->ptrace.code == (ABI_PTRACE_EVENT_EXEC << 8 | SIGTRAP) &&
-	       t->ptrace.message != (uint64_t)t->tid;
+	       t->ptrace.message != (uint64_t)t->own_tid;
 }
 
 static bool freeze(struct task *tracee)

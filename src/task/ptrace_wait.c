@@ -26,7 +26,7 @@ int ptrace_exit_status_locked(struct task *t)
 static void fill(struct task *t, struct wait_result *res)
 {
 	wait_fill_common(t->group, res);
-	res->pid = t->tid;
+	res->pid = pid_number_locked(task_current()->group->pid_ns, t->tid);
 	res->uid = task_uid(t);
 }
 

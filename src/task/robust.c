@@ -44,7 +44,7 @@ static int robust_death(struct task *t, gva_t addr, bool is_pi, bool is_pending)
 			(void)futex_wake_addr(t, addr, 1);
 			return 0;
 		}
-		if ((now & FUTEX_TID_MASK) != (uint32_t)t->tid)
+		if ((now & FUTEX_TID_MASK) != (uint32_t)t->own_tid)
 			return 0;
 		desired = (now & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
 		r = mm_cmpxchg32(t->mm, addr, now, desired, &seen);

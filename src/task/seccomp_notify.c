@@ -248,7 +248,7 @@ static int recv_take(struct seccomp_listener *l, struct seccomp_notif *n)
 			continue;
 		c->state = CALL_SENT;
 		*n = (struct seccomp_notif){ .id = c->id,
-					     .pid = (uint32_t)c->task->tid,
+					     .pid = (uint32_t)pid_out(task_current(), c->task->tid),
 					     .data = *c->data };
 		waitq_wake(&l->waitq, EV_OUT | EV_WRNORM);
 		r = 0;

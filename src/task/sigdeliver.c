@@ -43,7 +43,7 @@ static void fill_identity(struct ksiginfo *info, struct thread_group *g)
 {
 	uint64_t ut, st;
 
-	info->pid = g->pid;
+	info->pid = g->parent ? pid_number_locked(g->parent->pid_ns, g->pid) : g->pid;
 	if (g->leader) {
 		const struct cred *c = task_cred_get(g->leader);
 
@@ -169,6 +169,11 @@ static enum next next_action(struct task *t, struct ksiginfo *info, struct k_sig
 	slot = &g->sighand->action[signo - 1];
 	*act = *slot;
 	if (signal_is_ignored_locked(g, signo)) {
+		group_sighand_unlock(g);
+		return NEXT_AGAIN;
+	}
+	if (act->handler == ABI_SIG_DFL && g->is_unkillable &&
+	    !(sigbit(signo) & SIGMASK_UNBLOCKABLE)) {
 		group_sighand_unlock(g);
 		return NEXT_AGAIN;
 	}

@@ -136,6 +136,22 @@ static void remove_from_all_locked(struct thread_group *g, sigmask_t mask)
 		sigqueue_remove(&t->pending, mask);
 }
 
+/* Does a signal that the init of a PID namespace has no handler for not concern it? One
+ * from outside may kill or stop it. */
+static bool is_spared_locked(const struct thread_group *g, int signo, bool from_outside)
+{
+	if (!g->is_unkillable || g->sighand->action[signo - 1].handler != ABI_SIG_DFL)
+		return false;
+	return !(from_outside && (sigbit(signo) & SIGMASK_UNBLOCKABLE));
+}
+
+static bool is_from_outside(const struct thread_group *g)
+{
+	const struct task *from = task_current();
+
+	return !from || !pid_ns_is_in(from->group->pid_ns, g->pid_ns);
+}
+
 /* What sending does whoever gets it: SIGCONT ends a stop as it is sent, whatever
  * becomes of the signal. False: it goes no further. */
 static bool prepare_locked(struct task *t, int signo)
@@ -144,6 +160,8 @@ static bool prepare_locked(struct task *t, int signo)
 	sigmask_t bit = sigbit(signo);
 
 	if (g->exiting)
+		return false;
+	if (!(t->blocked & bit) && is_spared_locked(g, signo, is_from_outside(g)))
 		return false;
 	if (bit & SIGMASK_STOP)
 		remove_from_all_locked(g, sigbit(SIGCONT));
@@ -234,8 +252,12 @@ int signal_send_locked(struct task *t, const struct ksiginfo *info, unsigned fla
 	sigqueue_alloc(g, task_uid(t), signo < ABI_SIGRTMIN && info->code >= 0, &e);
 	if (!e && !may_lose_info(info))
 		return -EAGAIN;
-	if (e)
+	if (e) {
 		e->info = *info;
+		/* A sender that is not in the namespace has no number there. */
+		if (info->code <= 0 && is_from_outside(g))
+			e->info.pid = 0;
+	}
 	sigqueue_push(q, signo, e);
 	complete_locked(t, info, flags);
 	return 0;
@@ -361,7 +383,7 @@ int signal_send_all(struct task *from, const struct ksiginfo *info)
 
 	while ((g = pid_next_group(from->kernel, after))) {
 		after = g->pid;
-		if (g != from->group) {
+		if (g != from->group && pid_out(from, after) > 1) {
 			mutex_lock(&pids_lock);
 			r = send_checked_locked(g, info);
 			mutex_unlock(&pids_lock);
@@ -385,6 +407,8 @@ static void force_locked(struct task *t, const struct ksiginfo *info)
 		act->handler = ABI_SIG_DFL;
 		t->blocked &= ~bit;
 	}
+	if (act->handler == ABI_SIG_DFL)
+		t->group->is_unkillable = false;
 	(void)signal_send_locked(t, info, 0);
 	signal_recalc_locked(t);
 }

@@ -312,7 +312,7 @@ int task_init(struct kernel *k)
 	mutex_lock(&pids_lock);
 	r = pid_alloc_locked(k, 1, k->init->leader, &nr);
 	if (r == 0) {
-		k->init->pid = 1;
+		k->init->pid = k->init->own_pid = 1;
 		pid_set_group_locked(1, k->init);
 		pid_join_locked(k->init, 1, 1);
 	}
@@ -374,6 +374,7 @@ int task_create_first(struct kernel *k, const struct cred *cred, struct fdtable 
 	r = pid_alloc_locked(k, 0, t, &t->tid);
 	if (r == 0) {
 		g->pid = t->tid;
+		g->own_pid = t->own_tid;
 		g->leader = t;
 		g->exit_signal = SIGCHLD;
 		g->is_first = true;

@@ -46,6 +46,7 @@
 #include "platform/platform.h"
 #include "task/ktimer.h"
 #include "task/namespace.h"
+#include "task/pidns.h"
 #include "vfs/vfs.h"
 
 struct task;
@@ -171,6 +172,7 @@ struct task {
 	struct refcount refs;
 	struct kernel *kernel;         /* [I] */
 	int32_t tid;                   /* [I] but for exec of a non-leader [P] */
+	int32_t own_tid;               /* the same as its own namespace has it */
 	_Atomic enum task_state state; /* [a] changed under [P] */
 	char comm[16];                 /* [o] written; others may read torn */
 
@@ -273,6 +275,9 @@ struct thread_group {
 	struct refcount refs;
 	struct kernel *kernel;   /* [I] */
 	int32_t pid;             /* [I] the leader's tid */
+	int32_t own_pid;         /* [I] the same as its own namespace has it */
+	struct pid_ns *pid_ns;   /* [I] reference: what its numbers are in */
+	bool is_unkillable;      /* [s] a namespace's init */
 	struct task *leader;     /* [P] */
 	struct list tasks;       /* [P,s] */
 	unsigned ntasks;         /* [P,s] live threads */

@@ -145,7 +145,7 @@ static uint64_t sum_by_kind(int kind, uint64_t ut, uint64_t st)
 
 static int thread_clock(struct task *caller, int32_t tid, int kind, uint64_t *out)
 {
-	struct task *t = tid ? pid_find_task(caller->kernel, tid) : caller;
+	struct task *t = tid ? task_find(caller, tid) : caller;
 	uint64_t ut, st;
 
 	/* Only threads of one's own process (clock_getcpuclockid(3)), and not one
@@ -170,7 +170,7 @@ static int thread_clock(struct task *caller, int32_t tid, int kind, uint64_t *ou
 
 static int process_clock(struct task *caller, int32_t pid, int kind, uint64_t *out)
 {
-	struct thread_group *g = pid ? pid_find_group(caller->kernel, pid) : caller->group;
+	struct thread_group *g = pid ? process_find(caller, pid) : caller->group;
 	uint64_t ut, st;
 
 	if (!g)

@@ -38,7 +38,8 @@ void wait_fill_common(struct thread_group *child, struct wait_result *res)
 {
 	const struct cred *c;
 
-	*res = (struct wait_result){ .pid = child->pid };
+	*res = (struct wait_result){ .pid = pid_number_locked(task_current()->group->pid_ns,
+							      child->pid) };
 	if (child->leader) {
 		c = task_cred_get(child->leader);
 		res->uid = c->uid;
@@ -264,9 +265,15 @@ int task_waitid_target(struct task *t, int options, int *which, int32_t *id, boo
 	case P_ALL:
 		return 0;
 	case P_PID:
-		return *id <= 0 ? -EINVAL : 0;
+		if (*id <= 0)
+			return -EINVAL;
+		*id = pid_in(t, *id);
+		return 0;
 	case P_PGID:
-		return *id < 0 ? -EINVAL : 0;
+		if (*id < 0)
+			return -EINVAL;
+		*id = pid_in(t, *id);
+		return 0;
 	case P_PIDFD:
 		if (*id < 0)
 			return -EINVAL;

@@ -63,7 +63,7 @@ void issue_write_failed(struct req *req, const struct issue *is, int err)
 	/* Threads of ours take none, as those of Linux. */
 	if (!info.signo || !t || t->helper.fn || is->on_worker)
 		return;
-	info.pid = t->group->pid;
+	info.pid = t->group->own_pid;
 	info.uid = task_uid(t);
 	(void)signal_send(t, &info, 0);
 }

@@ -33,9 +33,10 @@ struct mq_name {
 	char name[NAME_LIMIT + 1];
 };
 
-/* The one there is. [l] lock */
-static struct {
+/* That of one IPC namespace. [l] lock */
+struct mqueue_fs {
 	struct super sb;
+	struct refcount refs;                  /* the super's, and its queues' */
 	struct inode root;                     /* mode, uid, gid: [l] */
 	struct path hidden;                    /* [I] where mq_open(2) starts */
 	struct mutex lock;                     /* LOCK_FILE */
@@ -44,15 +45,27 @@ static struct {
 	struct timespec_k atime, mtime, ctime; /* [l] */
 	atomic_uint nqueues;                   /* [a] with those that have no name any more */
 	atomic_ulong next_ino;
-} fs;
+};
 
 static POOL_DEFINE(mqueue_pool, struct mqueue);
 
 static const struct inode_ops dir_ops, queue_ops;
 
+static struct mqueue_fs *fs_of(const struct inode *inode)
+{
+	return container_of(inode->sb, struct mqueue_fs, sb);
+}
+
 static bool is_root(const struct inode *inode)
 {
-	return inode == &fs.root;
+	return inode == &fs_of(inode)->root;
+}
+
+/* Its queues may outlive its mounts. */
+static void fs_put(struct mqueue_fs *fs)
+{
+	if (refcount_put(&fs->refs))
+		kmem_free(fs);
 }
 
 static struct mqueue *queue_of(struct inode *inode)
@@ -86,13 +99,13 @@ static uint64_t bytes_of(const struct mqueue_attr *a)
 	       (uint64_t)MIN(a->maxmsg, (int64_t)ABI_MQ_PRIO_MAX) * PRIO_OVERHEAD;
 }
 
-static int count_queue(const struct cred *c)
+static int count_queue(struct mqueue_fs *fs, const struct cred *c)
 {
 	unsigned limit = cred_has_cap(c, CAP_SYS_RESOURCE) ? MQUEUE_QUEUES_HARD : ABI_MQ_QUEUES_MAX;
 
-	if (atomic_fetch_add(&fs.nqueues, 1) < limit)
+	if (atomic_fetch_add(&fs->nqueues, 1) < limit)
 		return 0;
-	atomic_fetch_sub(&fs.nqueues, 1);
+	atomic_fetch_sub(&fs->nqueues, 1);
 	return -ENOSPC;
 }
 
@@ -108,12 +121,13 @@ static int charge(struct mqueue *q, const struct mqueue_attr *a, const struct vf
 	return user_charge(q->charged_uid, USER_MSGQUEUE, q->charged, limit) ? 0 : -EMFILE;
 }
 
-static int queue_create(uint32_t mode, const struct vfs_ctx *ctx, struct mqueue **out)
+static int queue_create(struct mqueue_fs *fs, uint32_t mode, const struct vfs_ctx *ctx,
+			struct mqueue **out)
 {
 	const struct mqueue_attr defaults = { ABI_MQ_MSG_MAX, ABI_MQ_MSGSIZE_MAX };
 	const struct mqueue_attr *a = ctx->create_arg ? ctx->create_arg : &defaults;
 	struct mqueue *q;
-	int r = count_queue(ctx->cred);
+	int r = count_queue(fs, ctx->cred);
 
 	if (r < 0)
 		return r;
@@ -121,11 +135,12 @@ static int queue_create(uint32_t mode, const struct vfs_ctx *ctx, struct mqueue 
 	r = q ? charge(q, a, ctx) : -ENOMEM;
 	if (r < 0) {
 		pool_free(&mqueue_pool, q);
-		atomic_fetch_sub(&fs.nqueues, 1);
+		atomic_fetch_sub(&fs->nqueues, 1);
 		return r;
 	}
-	inode_init(&q->inode, &queue_ops, &fs.sb, atomic_fetch_add(&fs.next_ino, 1), mode,
+	inode_init(&q->inode, &queue_ops, &fs->sb, atomic_fetch_add(&fs->next_ino, 1), mode,
 		   ctx->cred->fsuid, ctx->cred->fsgid);
+	refcount_get(&fs->refs);
 	mqueue_setup(q, a->maxmsg, a->msgsize);
 	q->nlink = 1;
 	q->size = QUEUE_SIZE;
@@ -137,79 +152,84 @@ static int queue_create(uint32_t mode, const struct vfs_ctx *ctx, struct mqueue 
 static void destroy(struct inode *inode)
 {
 	struct mqueue *q = queue_of(inode);
+	struct mqueue_fs *fs = fs_of(inode);
 
 	if (is_root(inode))
 		return;
 	mqueue_teardown(q);
 	user_uncharge(q->charged_uid, USER_MSGQUEUE, q->charged);
 	pool_free(&mqueue_pool, q);
-	atomic_fetch_sub(&fs.nqueues, 1);
+	atomic_fetch_sub(&fs->nqueues, 1);
+	fs_put(fs);
 }
 
 /* ---- names ---- */
 
-static struct mq_name *find_locked(const char *name)
+static struct mq_name *find_locked(struct mqueue_fs *fs, const char *name)
 {
-	list_for_each(n, &fs.names, struct mq_name, link) {
+	list_for_each(n, &fs->names, struct mq_name, link) {
 		if (strcmp(n->name, name) == 0)
 			return n;
 	}
 	return NULL;
 }
 
-static int dir_lookup(struct inode *dir UNUSED, const char *name, const struct vfs_ctx *ctx UNUSED,
+static int dir_lookup(struct inode *dir, const char *name, const struct vfs_ctx *ctx UNUSED,
 		      struct inode **out)
 {
+	struct mqueue_fs *fs = fs_of(dir);
 	struct mq_name *n;
 
-	mutex_lock(&fs.lock);
-	n = find_locked(name);
+	mutex_lock(&fs->lock);
+	n = find_locked(fs, name);
 	if (n)
 		inode_get(&n->q->inode);
 	*out = n ? &n->q->inode : NULL;
-	mutex_unlock(&fs.lock);
+	mutex_unlock(&fs->lock);
 	return n ? 0 : -ENOENT;
 }
 
-static int dir_create(struct inode *dir UNUSED, const char *name, uint32_t mode,
-		      const struct vfs_ctx *ctx, struct inode **out)
+static int dir_create(struct inode *dir, const char *name, uint32_t mode, const struct vfs_ctx *ctx,
+		      struct inode **out)
 {
 	struct mq_name *n = kmem_zalloc(sizeof(*n));
+	struct mqueue_fs *fs = fs_of(dir);
 	int r;
 
 	if (!n)
 		return -ENOMEM;
-	r = queue_create(mode, ctx, &n->q);
+	r = queue_create(fs, mode, ctx, &n->q);
 	if (r < 0) {
 		kmem_free(n);
 		return r;
 	}
 	inode_get(&n->q->inode); /* the caller's */
 	memcpy(n->name, name, strlen(name) + 1);
-	mutex_lock(&fs.lock);
-	n->place = fs.next_place++;
-	list_push_back(&fs.names, &n->link);
-	fs.nnames++;
-	fs.mtime = fs.ctime = mqueue_now();
-	mutex_unlock(&fs.lock);
+	mutex_lock(&fs->lock);
+	n->place = fs->next_place++;
+	list_push_back(&fs->names, &n->link);
+	fs->nnames++;
+	fs->mtime = fs->ctime = mqueue_now();
+	mutex_unlock(&fs->lock);
 	*out = &n->q->inode;
 	return 0;
 }
 
-static int dir_unlink(struct inode *dir UNUSED, const char *name, struct inode *victim,
+static int dir_unlink(struct inode *dir, const char *name, struct inode *victim,
 		      const struct vfs_ctx *ctx UNUSED)
 {
 	struct mqueue *q = queue_of(victim);
+	struct mqueue_fs *fs = fs_of(dir);
 	struct mq_name *n;
 
-	mutex_lock(&fs.lock);
-	n = find_locked(name);
+	mutex_lock(&fs->lock);
+	n = find_locked(fs, name);
 	if (n) {
 		list_del(&n->link);
-		fs.nnames--;
-		fs.mtime = fs.ctime = mqueue_now();
+		fs->nnames--;
+		fs->mtime = fs->ctime = mqueue_now();
 	}
-	mutex_unlock(&fs.lock);
+	mutex_unlock(&fs->lock);
 	if (!n)
 		return -ENOENT;
 	mutex_lock(&q->lock);
@@ -226,16 +246,17 @@ static int dir_unlink(struct inode *dir UNUSED, const char *name, struct inode *
 static int mq_getattr(struct inode *inode, struct kstat *st, const struct vfs_ctx *ctx UNUSED)
 {
 	struct mqueue *q = queue_of(inode);
+	struct mqueue_fs *fs = fs_of(inode);
 
 	if (is_root(inode)) {
-		mutex_lock(&fs.lock);
+		mutex_lock(&fs->lock);
 		inode_fill_stat(inode, st);
-		st->size = (2 + fs.nnames) * NAME_SIZE;
+		st->size = (2 + fs->nnames) * NAME_SIZE;
 		st->nlink = 2;
-		st->atime = fs.atime;
-		st->mtime = fs.mtime;
-		st->ctime = fs.ctime;
-		mutex_unlock(&fs.lock);
+		st->atime = fs->atime;
+		st->mtime = fs->mtime;
+		st->ctime = fs->ctime;
+		mutex_unlock(&fs->lock);
 	} else {
 		mutex_lock(&q->lock);
 		inode_fill_stat(inode, st);
@@ -276,12 +297,13 @@ static int mq_setattr(struct inode *inode, const struct setattr *sa,
 		      const struct vfs_ctx *ctx UNUSED)
 {
 	struct mqueue *q = queue_of(inode);
+	struct mqueue_fs *fs = fs_of(inode);
 
 	if (is_root(inode)) {
-		mutex_lock(&fs.lock);
+		mutex_lock(&fs->lock);
 		set_ids_locked(inode, sa);
-		set_times_locked(sa, &fs.atime, &fs.mtime, &fs.ctime);
-		mutex_unlock(&fs.lock);
+		set_times_locked(sa, &fs->atime, &fs->mtime, &fs->ctime);
+		mutex_unlock(&fs->lock);
 		return 0;
 	}
 	mutex_lock(&q->lock);
@@ -301,12 +323,12 @@ struct entry {
 };
 
 /* A copy of the first name from that place on. */
-static bool next_name(uint64_t from, struct entry *out)
+static bool next_name(struct mqueue_fs *fs, uint64_t from, struct entry *out)
 {
 	bool found = false;
 
-	mutex_lock(&fs.lock);
-	list_for_each(n, &fs.names, struct mq_name, link) {
+	mutex_lock(&fs->lock);
+	list_for_each(n, &fs->names, struct mq_name, link) {
 		if (n->place < from)
 			continue;
 		memcpy(out->name, n->name, sizeof(out->name));
@@ -315,7 +337,7 @@ static bool next_name(uint64_t from, struct entry *out)
 		found = true;
 		break;
 	}
-	mutex_unlock(&fs.lock);
+	mutex_unlock(&fs->lock);
 	return found;
 }
 
@@ -328,7 +350,7 @@ static int dir_readdir(struct file *f, dirent_fn emit, void *arg, const struct v
 		if (!emit(arg, "..", f->pos + 1, ROOT_INO, DT_DIR, f->pos + 1))
 			return 0;
 	}
-	while (next_name(f->pos, &e)) {
+	while (next_name(fs_of(f->inode), f->pos, &e)) {
 		if (!emit(arg, e.name, strlen(e.name), e.ino, DT_REG, e.place + 1))
 			return 0;
 		f->pos = e.place + 1;
@@ -386,28 +408,77 @@ static int mq_statfs(struct super *sb UNUSED, struct kstatfs *out)
 	return 0;
 }
 
+/* No name can be reached any more. */
+static void mq_destroy(struct super *sb)
+{
+	struct mqueue_fs *fs = container_of(sb, struct mqueue_fs, sb);
+
+	list_for_each_safe(n, tmp, &fs->names, struct mq_name, link) {
+		list_del(&n->link);
+		inode_put(&n->q->inode);
+		kmem_free(n);
+	}
+	fs_put(fs);
+}
+
 static const struct super_ops super_ops = {
 	.inode_destroy = destroy,
 	.statfs = mq_statfs,
+	.destroy = mq_destroy,
 };
+
+/* ---- one of each IPC namespace ---- */
+
+static int part_create(void **out)
+{
+	struct mqueue_fs *fs = kmem_zalloc(sizeof(*fs));
+	int r;
+
+	*out = NULL;
+	if (!fs)
+		return -ENOMEM;
+	refcount_init(&fs->refs, 1);
+	super_init(&fs->sb, &super_ops, "mqueue");
+	inode_init(&fs->root, &dir_ops, &fs->sb, ROOT_INO, S_IFDIR | 01777, 0, 0);
+	fs->sb.root = &fs->root;
+	mutex_init(&fs->lock, LOCK_FILE);
+	list_init(&fs->names);
+	fs->next_place = 2;
+	fs->next_ino = ROOT_INO + 1;
+	fs->atime = fs->mtime = fs->ctime = mqueue_now();
+	r = vfs_mount_hidden(&fs->sb, &fs->hidden);
+	if (r < 0) {
+		super_put(&fs->sb);
+		return r;
+	}
+	*out = fs;
+	return 0;
+}
+
+static void part_destroy(void *part)
+{
+	struct mqueue_fs *fs = part;
+	struct path hidden = fs->hidden;
+
+	path_put(&hidden); /* the last reference of a super that nobody mounted */
+}
+
+int mqueue_init(void)
+{
+	static const struct ipc_part_ops ops = { .create = part_create, .destroy = part_destroy };
+
+	return ipc_ns_register(IPC_MQUEUE, &ops);
+}
+
+static struct mqueue_fs *fs_of_task(struct task *t)
+{
+	return task_ipc_part(t, IPC_MQUEUE);
+}
 
 int mqueue_create(struct super **out)
 {
-	int r;
-
-	super_init(&fs.sb, &super_ops, "mqueue");
-	inode_init(&fs.root, &dir_ops, &fs.sb, ROOT_INO, S_IFDIR | 01777, 0, 0);
-	fs.sb.root = &fs.root;
-	mutex_init(&fs.lock, LOCK_FILE);
-	list_init(&fs.names);
-	fs.next_place = 2;
-	fs.next_ino = ROOT_INO + 1;
-	fs.atime = fs.mtime = fs.ctime = mqueue_now();
-	r = vfs_mount_hidden(&fs.sb, &fs.hidden);
-	if (r < 0)
-		return r;
-	super_get(&fs.sb); /* the hidden mount has the first */
-	*out = &fs.sb;
+	*out = &fs_of_task(task_current())->sb;
+	super_get(*out);
 	return 0;
 }
 
@@ -431,7 +502,7 @@ int mqueue_open(struct vfs_ctx *ctx, const char *name, unsigned flags, uint32_t 
 	if (r < 0)
 		return r;
 	ctx->create_arg = attr;
-	r = vfs_open(ctx, &fs.hidden, name, flags, mode, 0, out);
+	r = vfs_open(ctx, &fs_of_task(ctx->task)->hidden, name, flags, mode, 0, out);
 	ctx->create_arg = NULL;
 	return r;
 }
@@ -440,5 +511,5 @@ int mqueue_unlink(const struct vfs_ctx *ctx, const char *name)
 {
 	int r = check_name(name);
 
-	return r < 0 ? r : vfs_unlink(ctx, &fs.hidden, name);
+	return r < 0 ? r : vfs_unlink(ctx, &fs_of_task(ctx->task)->hidden, name);
 }

@@ -24,7 +24,9 @@
 #define MQUEUE_MSG_SIZE_HARD (16 << 20)
 #define MQUEUE_ALL_BYTES (64u << 20) /* of all messages; beyond: -ENOMEM */
 
-/* The file system, once; a reference in *out, to be mounted. */
+/* Before tasks run. */
+int mqueue_init(void) MUST_CHECK;
+/* The file system of the caller's IPC namespace; a reference in *out, to be mounted. */
 int mqueue_create(struct super **out) MUST_CHECK;
 
 struct mqueue_attr {

@@ -134,7 +134,7 @@ static void fire(struct notification *n, const struct task *t)
 {
 	const struct ksiginfo info = { .signo = n->notice.signo,
 				       .code = ABI_SI_MESGQ,
-				       .pid = t->group->pid,
+				       .pid = t->group->own_pid,
 				       .uid = t->cred->uid,
 				       .value = n->notice.value };
 

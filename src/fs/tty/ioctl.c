@@ -358,7 +358,7 @@ static long set_pgrp(struct tty *tty, uint64_t arg, const struct vfs_ctx *ctx)
 	if (r < 0)
 		return r == -EIO ? -ENOTTY : r;
 	r = copy_in(ctx->mem, &pgrp, arg, sizeof(pgrp));
-	return r < 0 ? r : tty_set_pgrp(ctx->task, tty, pgrp);
+	return r < 0 ? r : tty_set_pgrp(ctx->task, tty, pid_in(ctx->task, pgrp));
 }
 
 long tty_session_ioctl(struct tty *tty, struct file *f, unsigned cmd, uint64_t arg,
@@ -382,7 +382,10 @@ long tty_session_ioctl(struct tty *tty, struct file *f, unsigned cmd, uint64_t a
 	default:
 		return -ENOTTY;
 	}
-	return id < 0 ? id : copy_out(ctx->mem, arg, &id, sizeof(id));
+	if (id < 0)
+		return id;
+	id = pid_out(ctx->task, id);
+	return copy_out(ctx->mem, arg, &id, sizeof(id));
 }
 
 /* ---- exclusive use, hang-up, injection ---- */

@@ -69,8 +69,6 @@ int unix_check_control(const struct socket_msg *m, const struct vfs_ctx *ctx)
 	}
 	if (!m->has_creds)
 		return 0;
-	if ((uint32_t)m->creds.pid != ctx->pid && !cred_has_cap(c, CAP_SYS_ADMIN))
-		return -EPERM;
 	if (uid != c->uid && uid != c->euid && uid != c->suid && !cred_has_own_cap(c, CAP_SETUID))
 		return -EPERM;
 	if (gid != c->gid && gid != c->egid && gid != c->sgid && !cred_has_own_cap(c, CAP_SETGID))
