@@ -13,7 +13,7 @@ set -eu
 build="gcc libc6-dev make meson ninja-build pkg-config python3
 	libseccomp-dev libcap-dev libjson-c-dev libcmocka-dev
 	clang libclang-rt-14-dev clang-format"
-tests="bash busybox-static bzip2 coreutils dash diffutils dpkg-dev findutils gawk gdb git grep
+tests="bash bubblewrap busybox-static bzip2 coreutils dash diffutils dpkg-dev findutils gawk gdb git grep
 	gzip jq liburing-dev lua5.4 make mawk patch perl procps sed sqlite3 strace tar util-linux xz-utils"
 servers="apache2-utils curl e2fsprogs fio iproute2 memcached nginx-light openssh-client
 	openssh-server postgresql qemu-system-common redis-server wrk"

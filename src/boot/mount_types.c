@@ -99,14 +99,16 @@ static int set_uid(struct tmpfs_options *o, const char *text)
 {
 	int r = parse_u32(text, 0, &o->uid);
 
-	return r < 0 || o->uid == UINT32_MAX ? -EINVAL : 0;
+	o->uid = cred_uid_in(task_current()->cred, o->uid);
+	return r < 0 || o->uid == ID_INVALID ? -EINVAL : 0;
 }
 
 static int set_gid(struct tmpfs_options *o, const char *text)
 {
 	int r = parse_u32(text, 0, &o->gid);
 
-	return r < 0 || o->gid == UINT32_MAX ? -EINVAL : 0;
+	o->gid = cred_gid_in(task_current()->cred, o->gid);
+	return r < 0 || o->gid == ID_INVALID ? -EINVAL : 0;
 }
 
 /* Where huge pages, memory policies and swap are concerned, all is as it was: there are
@@ -157,9 +159,12 @@ static int parse_tmpfs_option(struct tmpfs_options *o, char *option)
 
 static int create_tmpfs(struct kernel *k, const char *options, struct super **out)
 {
+	const struct cred *c = task_current()->cred;
 	struct tmpfs_options o = { .memory = k->memory_limit,
 				   .size = k->memory_limit / 2,
-				   .mode = 01777 };
+				   .mode = 01777,
+				   .uid = c->fsuid,
+				   .gid = c->fsgid };
 	char text[OPTIONS_MAX], *rest = text, *option;
 	int r = 0;
 
@@ -177,15 +182,27 @@ static int create_tmpfs(struct kernel *k, const char *options, struct super **ou
 
 static int create_ramfs(struct kernel *k, const char *options UNUSED, struct super **out)
 {
-	return tmpfs_create(k->memfile, 0, 0755, 0, 0, out);
+	const struct cred *c = task_current()->cred;
+
+	return tmpfs_create(k->memfile, 0, 0755, c->fsuid, c->fsgid, out);
 }
 
 static int create_devpts(struct kernel *k UNUSED, const char *options, struct super **out)
 {
 	struct devpts_options o = devpts_defaults;
+	const struct cred *c = task_current()->cred;
+	bool has_uid, has_gid;
 	int r = devpts_parse(options, &o);
 
-	return r < 0 ? r : devpts_create(&o, out);
+	if (r < 0)
+		return r;
+	has_uid = o.uid != ID_INVALID;
+	has_gid = o.gid != ID_INVALID;
+	o.uid = cred_uid_in(c, o.uid);
+	o.gid = cred_gid_in(c, o.gid);
+	if ((has_uid && o.uid == ID_INVALID) || (has_gid && o.gid == ID_INVALID))
+		return -EINVAL;
+	return devpts_create(&o, out);
 }
 
 static int create_proc(struct kernel *k, const char *options UNUSED, struct super **out)

@@ -12,7 +12,14 @@ static POOL_DEFINE(nsproxy_pool, struct nsproxy);
 
 /* ---- the kinds ---- */
 
-static const struct ns_ops cgroup_ops = { .kind = NS_CGROUP };
+static POOL_DEFINE(cgroup_ns_pool, struct ns);
+
+static void cgroup_ns_destroy(struct ns *ns)
+{
+	pool_free(&cgroup_ns_pool, ns);
+}
+
+static const struct ns_ops cgroup_ops = { .kind = NS_CGROUP, .destroy = cgroup_ns_destroy };
 static const struct ns_ops net_ops = { .kind = NS_NET };
 static const struct ns_ops time_ops = { .kind = NS_TIME };
 
@@ -20,13 +27,26 @@ static struct ns first_cgroup = NS_FIRST(&cgroup_ops, NS_INO_CGROUP);
 static struct ns first_net = NS_FIRST(&net_ops, NS_INO_NET);
 static struct ns first_time = NS_FIRST(&time_ops, NS_INO_TIME);
 
-static const struct ns_kind_ops only_cgroup = { .first = &first_cgroup };
+/* Everybody is in the one cgroup that there is: the root of every such namespace. */
+static int cgroup_ns_copy(struct ns *old UNUSED, struct user_ns *owner, struct ns **out)
+{
+	struct ns *ns = pool_alloc(&cgroup_ns_pool);
+	int r = ns ? ns_init(ns, &cgroup_ops, owner) : -ENOMEM;
+
+	if (r < 0)
+		pool_free(&cgroup_ns_pool, ns);
+	else
+		*out = ns;
+	return r;
+}
+
+static const struct ns_kind_ops cgroup_kind = { .first = &first_cgroup, .copy = cgroup_ns_copy };
 static const struct ns_kind_ops only_net = { .first = &first_net };
 static const struct ns_kind_ops only_time = { .first = &first_time };
 
 static const struct ns_kind_ops *kinds[NS_KINDS] = {
 	/* [I] once tasks run */
-	[NS_CGROUP] = &only_cgroup, [NS_IPC] = &ipc_kind,   [NS_NET] = &only_net,
+	[NS_CGROUP] = &cgroup_kind, [NS_IPC] = &ipc_kind,   [NS_NET] = &only_net,
 	[NS_PID] = &pid_ns_kind,    [NS_TIME] = &only_time, [NS_UTS] = &uts_kind,
 };
 
