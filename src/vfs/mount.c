@@ -104,7 +104,7 @@ void mount_put(struct mount *m)
 	if (!m)
 		return;
 	/* Whoever used it since umount2(MNT_EXPIRE) marked it takes the mark away. */
-	if (unlikely(atomic_load_explicit(&m->expiring, memory_order_relaxed)))
+	if (unlikely(atomic_load_explicit(&m->expiring, memory_order_relaxed) > 0))
 		atomic_fetch_sub(&m->expiring, 1);
 	if (!refcount_put(&m->refs))
 		return;

@@ -283,7 +283,7 @@ static int check_umount_locked(struct mount_ns *ns, struct mount *m, int flags)
 		if (!list_empty(&m->children) || refcount_read(&m->refs) > 2)
 			return -EBUSY;
 		/* The caller's path is put next, which counts as one use. */
-		if (atomic_exchange(&m->expiring, 2) == 0)
+		if (atomic_exchange(&m->expiring, 2) <= 0)
 			return -EAGAIN;
 	}
 	if (flags & MNT_DETACH)
