@@ -38,16 +38,7 @@ static int setup(void **state UNUSED)
 
 static int teardown(void **state UNUSED)
 {
-	struct memfile_stats stats;
-
-	mm_check(mm);
-	mm_put(mm);
-	fake_file_fini(&file);
-	memfile_trim(mf);
-	memfile_check(mf);
-	memfile_get_stats(mf, &stats);
-	assert_int_equal(stats.used, 0);
-	memfile_destroy(mf);
+	fake_end(mm, &file, mf);
 	return 0;
 }
 

@@ -374,3 +374,17 @@ void fake_file_truncate(struct fake_file *f, uint64_t size)
 	}
 	mutex_unlock(&f->maps_lock);
 }
+
+void fake_end(struct mm *mm, struct fake_file *f, struct memfile *mf)
+{
+	struct memfile_stats stats;
+
+	mm_check(mm);
+	mm_put(mm);
+	fake_file_fini(f);
+	memfile_trim(mf);
+	memfile_check(mf);
+	memfile_get_stats(mf, &stats);
+	ASSERT(stats.used == 0);
+	memfile_destroy(mf);
+}

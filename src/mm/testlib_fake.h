@@ -57,3 +57,8 @@ void fake_file_fini(struct fake_file *f);
 uint8_t *fake_file_data(struct fake_file *f, uint64_t off);
 /* Shrinks or grows it, as ftruncate() does. */
 void fake_file_truncate(struct fake_file *f, uint64_t size);
+
+/* ---- the end of a test ---- */
+
+/* Everything goes; of the memory file nothing may be in use afterwards. */
+void fake_end(struct mm *mm, struct fake_file *f, struct memfile *mf);
