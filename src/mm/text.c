@@ -204,6 +204,7 @@ static bool map_space(struct mm *mm, gva_t base, size_t total)
 		return false;
 	ASSERT(list_empty(&removed)); /* nothing was there */
 	vma_find(mm, base)->flags |= VMA_SEALED;
+	vma_set_lock(mm, vma_find(mm, base), MLOCK_MODE_NONE); /* not the program's to pay for */
 	mm->text.base = mm->text.next = base;
 	mm->text.end = base + total;
 	return true;
