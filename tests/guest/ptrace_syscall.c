@@ -7,7 +7,6 @@
 
 #define NO_CALL ((uint64_t)-1)
 
-static volatile uint64_t result;
 static int fds[2];
 
 static void options(pid_t pid, uintptr_t flags)
