@@ -327,7 +327,7 @@ def tmux(prefix):
         t.send("tmux -S %s attach\n" % sock)
         t.expect("pane 23")
         t.send("\x02:")
-        t.expect(r"\[43m\s*:")  # until it asks, keys are the pane's
+        t.expect(r"\[43m(\x1b\[[0-9;]*H)?\s*:")  # until it asks, keys are the pane's
         t.send("kill-server\r")
         t.expect("exited.*PROMPT> ")
         t.close()
