@@ -50,10 +50,13 @@ static uint64_t look(struct memfile *mf)
 		(void)memfile_evict(mf, used - start + mf->limit / RELIEF_FRACTION);
 		used = memfile_used(mf);
 	}
-	if (used > mf->limit) {
+	/* Another thread may have been at it, for less: now it is our turn. */
+	if (used > mf->limit && !memfile_relieve(mf)) {
+		used = MAX(memfile_used(mf), mf->limit);
 		mf->pressure(mf->pressure_arg, used - mf->limit);
 		return AFTER_REQUEST_MS;
 	}
+	used = MIN(memfile_used(mf), mf->limit);
 	/* Nothing to evict and not yet over: no use in looking without a pause. */
 	ms = (mf->limit - used) / FILL_RATE;
 	return MIN(MAX(ms, (uint64_t)LOOK_MIN_MS), (uint64_t)LOOK_MAX_MS);

@@ -8,6 +8,7 @@ timeout: 600
 import os
 import re
 import sys
+import tempfile
 import threading
 import time
 
@@ -518,7 +519,21 @@ def the_right_one_is_killed():
     checks.check("large lives\n" not in ended.out, "oom_score_adj 1000: the other one", str(ended))
 
 
+def a_cache_is_nobodys_death():
+    """Files that are larger than the memory, through the page cache: what is cached goes."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(folder + "/f", "wb") as f:
+            f.truncate(300 * MIB)
+        for mode in "exclusive", "writethrough":
+            ended = run([nacre, "do", "--memory", "96M", "--bind", "%s:/mnt,cache=%s,forcecache" % (folder, mode),
+                         "--", "bash", "-c", "for i in 1 2 3; do dd if=/mnt/f bs=64k status=none | wc -c; done; "
+                         "/bin/true && grep oom_kill /proc/vmstat"])
+            checks.check(ended.out == ("%d\n" % (300 * MIB)) * 3 + "oom_kill 0\n" and ended.status == 0,
+                         "a large file through the cache, " + mode, str(ended))
+
+
 hungry()
+a_cache_is_nobodys_death()
 the_right_one_is_killed()
 bombs()
 left = [name for name in e2elib.leftovers() if name not in there_before]
