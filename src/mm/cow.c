@@ -208,7 +208,7 @@ int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigne
 	return err;
 }
 
-int cow_copy(struct batch *b, struct vma *v, struct pma *p, gva_t addr)
+int cow_copy(struct batch *b, struct vma *v, struct pma *p, gva_t addr, uint64_t size)
 {
-	return copy_window(b, v, p, addr, window_at(v, p, addr, COW_WINDOW));
+	return copy_window(b, v, p, addr, window_at(v, p, addr, size));
 }

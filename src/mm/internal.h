@@ -355,9 +355,9 @@ void map_deferred(struct batch *b);
 /* p, which must not be written yet, becomes writable at addr. */
 int cow_break(struct batch *b, struct vma *v, struct pma *p, gva_t addr, unsigned flags) MUST_CHECK;
 void cow_remember(struct mm *mm, gva_t addr);
-/* Copies the window around addr even if it is ours alone. The guest sees the copy when the
- * batch has ended. */
-int cow_copy(struct batch *b, struct vma *v, struct pma *p, gva_t addr) MUST_CHECK;
+/* Copies the pages around addr, size bytes aligned to it, even if they are ours alone: the
+ * guest sees the copy when the batch has ended. The next fork does not expect another. */
+int cow_copy(struct batch *b, struct vma *v, struct pma *p, gva_t addr, uint64_t size) MUST_CHECK;
 
 /* ---- guard.c: inside a batch; [start, end) lies in one vma ---- */
 

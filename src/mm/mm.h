@@ -232,6 +232,8 @@ int mm_patch_text(struct mm *mm, gva_t addr, const void *old, const void *new, s
  * that was patched becomes what it was. 0: there is something of the guest's, or no space
  * left. */
 gva_t mm_code_space(struct mm *mm, gva_t base, size_t total, size_t size);
+/* Writes there; at most a page. -EACCES: the space is no longer ours. -ENOMEM. */
+int mm_put_code(struct mm *mm, gva_t at, const void *code, size_t size) MUST_CHECK;
 
 /* ---- pinned ranges: pages that stay where they are, whatever the guest maps there
  * afterwards; it and the pin see the same bytes for as long as it maps them ---- */

@@ -49,7 +49,7 @@ static int patch_page(struct batch *b, struct vma *v, gva_t addr, const void *ne
 	int err = 0;
 
 	if (!p->is_private || p->need_cow || mm_users(b->mm) > 1)
-		err = cow_copy(b, v, p, addr);
+		err = cow_copy(b, v, p, addr, COW_WINDOW);
 	if (err)
 		return err;
 	at = bytes_at(b->mm, addr, size, MAP_W);
@@ -222,4 +222,43 @@ gva_t mm_code_space(struct mm *mm, gva_t base, size_t total, size_t size)
 	}
 	rwlock_write_unlock(&mm->map_lock);
 	return at;
+}
+
+/* Nobody runs what is not written yet, so it is written in place; a page that a fork
+ * shares is copied first. */
+static int put_code_page(struct mm *mm, gva_t at, const void *code, size_t size)
+{
+	struct vma *v = vma_find(mm, at);
+	struct pma *p;
+	struct batch b;
+	void *to;
+	int err, ended;
+
+	if (mm->text.is_over || !v)
+		return -EACCES;
+	batch_begin(&b, mm);
+	err = fill(&b, v, page_down(at), page_down(at) + PAGE_SIZE, MAP_X, FILL_MAP);
+	p = pma_find(mm, at);
+	if (!err && p->need_cow)
+		err = cow_copy(&b, v, p, at, PAGE_SIZE);
+	to = err ? NULL : bytes_at(mm, at, size, MAP_W);
+	if (to)
+		memcpy(to, code, size);
+	ended = batch_end(&b);
+	if (err || ended)
+		return err ? err : ended;
+	return to ? 0 : -EACCES;
+}
+
+int mm_put_code(struct mm *mm, gva_t at, const void *code, size_t size)
+{
+	size_t first = MIN(size, (size_t)(page_up(at + 1) - at));
+	int err;
+
+	rwlock_write(&mm->map_lock);
+	err = put_code_page(mm, at, code, first);
+	if (!err && first < size)
+		err = put_code_page(mm, at + first, (const uint8_t *)code + first, size - first);
+	rwlock_write_unlock(&mm->map_lock);
+	return err;
 }

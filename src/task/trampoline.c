@@ -6,15 +6,16 @@
 #include "abi/syscall_nr.h"
 #include "task/internal.h"
 
-/* A slot: where the jump goes, where the slot goes, and its code. */
+/* A slot: where the jump goes, where the slot goes, and its code: the instruction that the
+ * jump took the place of, the address to return to, and the way to the gate. */
 #define SLOT_SIZE 40
 #define SLOT_GATE 8
 #define SLOT_CODE 16
-#define SLOT_NR (SLOT_CODE + 1)
 #define SLOT_BACK (SLOT_CODE + 7)
 #define SLOT_END (SLOT_CODE + 21)
 
 #define JUMP_SIZE 7
+#define HEAD_SIZE (JUMP_SIZE - 2)
 #define PADDING_SIZE JUMP_SIZE
 /* What is looked at before and behind a `syscall`. */
 #define BEFORE 6
@@ -51,7 +52,8 @@ static void put_jump(uint8_t jump[JUMP_SIZE], gva_t slot)
 	memcpy(jump + 3, &at, sizeof(at));
 }
 
-static void put_slot(uint8_t slot[SLOT_SIZE], gva_t at, uint32_t nr, gva_t back, uint64_t gate)
+static void put_slot(uint8_t slot[SLOT_SIZE], gva_t at, const uint8_t head[HEAD_SIZE], gva_t back,
+		     uint64_t gate)
 {
 	uint64_t code = at + SLOT_CODE;
 	int32_t to_gate = SLOT_GATE - SLOT_END;
@@ -59,8 +61,7 @@ static void put_slot(uint8_t slot[SLOT_SIZE], gva_t at, uint32_t nr, gva_t back,
 	memset(slot, 0xcc, SLOT_SIZE);
 	memcpy(slot, &code, sizeof(code));
 	memcpy(slot + SLOT_GATE, &gate, sizeof(gate));
-	slot[SLOT_CODE] = 0xb8; /* mov $nr,%eax */
-	memcpy(slot + SLOT_NR, &nr, sizeof(nr));
+	memcpy(slot + SLOT_CODE, head, HEAD_SIZE);
 	slot[SLOT_BACK - 2] = 0x48; /* movabs $back,%rcx */
 	slot[SLOT_BACK - 1] = 0xb9;
 	memcpy(slot + SLOT_BACK, &back, sizeof(back));
@@ -69,8 +70,8 @@ static void put_slot(uint8_t slot[SLOT_SIZE], gva_t at, uint32_t nr, gva_t back,
 	memcpy(slot + SLOT_END - 4, &to_gate, sizeof(to_gate));
 }
 
-/* A slot that goes on behind the instruction; 0: none. */
-static gva_t make_slot(struct task *t, gva_t back)
+/* A slot that does what head does, and goes on behind the call; 0: none. */
+static gva_t make_slot(struct task *t, const uint8_t head[HEAD_SIZE], gva_t back)
 {
 	uint64_t gate = platform_call_gate(t->kernel->platform);
 	uint8_t code[SLOT_SIZE];
@@ -81,13 +82,11 @@ static gva_t make_slot(struct task *t, gva_t back)
 	at = mm_code_space(t->mm, TRAMPOLINE_TABLE, TRAMPOLINE_TABLE_SIZE, SLOT_SIZE);
 	if (!at)
 		return 0;
-	put_slot(code, at, (uint32_t)t->sysno, back, gate);
-	if (mm_write_partial(t->mm, at, code, sizeof(code), true) != (ssize_t)sizeof(code))
-		return 0;
-	return at;
+	put_slot(code, at, head, back, gate);
+	return mm_put_code(t->mm, at, code, sizeof(code)) == 0 ? at : 0;
 }
 
-/* ---- the two kinds of places ---- */
+/* ---- the kinds of places ---- */
 
 /* What surrounds a `syscall`: the bytes before it and behind it, all of one page. */
 struct place {
@@ -115,14 +114,24 @@ static bool is_mov(const struct place *p, uint32_t nr)
 	       (p->before[BEFORE - 6] & 0xf0) != 0x40;
 }
 
-static void patch_mov(struct task *t, gva_t back, const struct place *p)
+/* mov 8(%rsp),%r9; syscall: libc's syscall(), whose number is in rax already. */
+static const uint8_t any_head[HEAD_SIZE] = { 0x4c, 0x8b, 0x4c, 0x24, 0x08 };
+
+static bool is_any(const struct place *p)
 {
-	uint8_t old[JUMP_SIZE] = { 0, 0, 0, 0, 0, 0x0f, 0x05 }, jump[JUMP_SIZE];
-	gva_t slot = make_slot(t, back);
+	return memcmp(p->before + BEFORE - HEAD_SIZE, any_head, HEAD_SIZE) == 0;
+}
+
+/* The 5 bytes before the instruction move to the slot. */
+static void patch_head(struct task *t, gva_t back, const struct place *p)
+{
+	uint8_t old[JUMP_SIZE], jump[JUMP_SIZE];
+	gva_t slot = make_slot(t, p->before + BEFORE - HEAD_SIZE, back);
 
 	if (!slot)
 		return;
-	memcpy(old, p->before + BEFORE - 5, 5);
+	memcpy(old, p->before + BEFORE - HEAD_SIZE, HEAD_SIZE);
+	memcpy(old + HEAD_SIZE, "\x0f\x05", 2);
 	put_jump(jump, slot);
 	(void)!mm_patch_text(t->mm, back - JUMP_SIZE, old, jump, JUMP_SIZE);
 }
@@ -162,8 +171,9 @@ static bool is_read(const struct place *p)
 static void patch_read(struct task *t, gva_t back, const struct place *p)
 {
 	static const uint8_t old[] = { 0x31, 0xc0 },
-			     hop[] = { 0xeb, 2 + sizeof(read_end) }; /* over it */
-	gva_t slot = make_slot(t, back);
+			     hop[] = { 0xeb, 2 + sizeof(read_end) };  /* over it */
+	static const uint8_t head[HEAD_SIZE] = { 0xb8, ABI_NR_read }; /* mov $0,%eax */
+	gva_t slot = make_slot(t, head, back);
 	uint8_t jump[JUMP_SIZE];
 
 	if (!slot)
@@ -181,8 +191,8 @@ static void make_trampoline(struct task *t, gva_t back)
 
 	if (t->kernel->no_trampolines || is_unfit(t->sysno) || !read_place(t, back, &p))
 		return;
-	if (is_mov(&p, (uint32_t)t->sysno))
-		patch_mov(t, back, &p);
+	if (is_mov(&p, (uint32_t)t->sysno) || is_any(&p))
+		patch_head(t, back, &p);
 	else if (t->sysno == ABI_NR_read && is_read(&p))
 		patch_read(t, back, &p);
 }
@@ -200,20 +210,32 @@ void trampoline_seen(struct task *t)
 		make_trampoline(t, t->regs.rip);
 }
 
+/* Does what the slot's first instruction would have done. */
+static bool do_head(struct task *t, const uint8_t head[HEAD_SIZE])
+{
+	uint32_t nr;
+
+	if (head[0] == 0xb8) {
+		memcpy(&nr, head + 1, sizeof(nr));
+		t->regs.rax = nr;
+		return true;
+	}
+	return memcmp(head, any_head, HEAD_SIZE) == 0 &&
+	       mm_copy_in(t->mm, &t->regs.r9, t->regs.rsp + 8, sizeof(t->regs.r9)) == 0;
+}
+
 void trampoline_leave(struct task *t)
 {
 	gva_t offset = t->regs.rip - TRAMPOLINE_TABLE;
 	uint8_t slot[SLOT_SIZE];
-	uint32_t nr;
-	uint64_t back;
 
 	if (likely(offset >= TRAMPOLINE_TABLE_SIZE) ||
 	    mm_read_partial(t->mm, slot, t->regs.rip - offset % SLOT_SIZE, sizeof(slot), true) !=
 		    (ssize_t)sizeof(slot) ||
-	    slot[SLOT_CODE] != 0xb8)
+	    slot[SLOT_BACK - 2] != 0x48 || slot[SLOT_BACK - 1] != 0xb9)
 		return;
-	memcpy(&nr, slot + SLOT_NR, sizeof(nr));
-	memcpy(&back, slot + SLOT_BACK, sizeof(back));
-	t->regs.rax = nr;
-	t->regs.rip = back - 2;
+	if (offset % SLOT_SIZE == SLOT_CODE && !do_head(t, slot + SLOT_CODE))
+		return; /* it will fault */
+	memcpy(&t->regs.rip, slot + SLOT_BACK, sizeof(t->regs.rip));
+	t->regs.rip -= 2;
 }

@@ -13,6 +13,9 @@
  *	        movabs $site+7,%rcx
  *	        jmp *gate(%rip)
  *
+ * libc's syscall(), where a load of r9 is in place of the mov, and its read() with a short
+ * mov (trampoline.c) are done alike.
+ *
  * The table's address is chosen so that the last two bytes of the jump are those of
  * `syscall` (0f 05): whoever comes to that instruction alone - a restarted call, the
  * gate when it cannot serve the thread, a jump - executes it as before.

@@ -42,6 +42,10 @@ static void work(int rounds)
 		CHECK(pread(fd, buf, 3, 1) == 3);
 		CHECK(stat("/", &st) == 0 && S_ISDIR(st.st_mode));
 		CHECK_ERR(close(-1), EBADF);
+		CHECK(syscall(SYS_getppid) == parent);
+		/* The sixth argument comes from the stack. */
+		CHECK(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0) == 0);
+		CHECK_ERR(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 5), EINVAL);
 		CHECK_ERR(read(-1, buf, 1), EBADF);
 	}
 	CHECK(sum == rounds * (rounds - 1) / 4.0);
