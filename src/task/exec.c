@@ -155,7 +155,7 @@ static void leave_old_memory(struct task *t)
 
 	futex_exit_robust(t);
 	futex_exit_pi(t);
-	atomic_store(&t->futex_left, false); /* the next program's are its own */
+	atomic_store(&t->futex_left, 0); /* the next program's are its own */
 	t->robust_list = 0;
 	if (t->clear_child_tid && mm_users(t->mm) > 1 &&
 	    mm_copy_out(t->mm, t->clear_child_tid, &zero, sizeof(zero)) == 0)

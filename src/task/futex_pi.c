@@ -11,8 +11,11 @@
  * queues looks afterwards whether he was still there:
  *
  *	waiter                            owner
- *	npi_waiters++; queue              futex_left = true
- *	futex_left?  never mind / undo    npi_waiters? walk the queues
+ *	npi_waiters++; queue              futex_left = FUTEX_LEAVING
+ *	futex_left?                       npi_waiters? walk the queues
+ *	  not: never mind                 futex_left = FUTEX_LEFT
+ *	  leaving: wait for the end
+ *	  left, and still queued: undo
  *
  * One of the two sees the other.
  *
@@ -20,6 +23,7 @@
  */
 #include "abi/futex.h"
 #include "task/futex.h"
+#include "task/machine.h"
 
 static atomic_uint npi_waiters; /* lets exits skip the search */
 
@@ -67,11 +71,17 @@ static int pi_hand_over_locked(struct futex_bucket *bucket, const struct futex_k
 	return 0;
 }
 
+/* => no bucket's lock */
 static bool owner_lives(struct task *t, uint32_t tid)
 {
 	struct task *owner = task_find(t, (int32_t)tid);
-	bool lives = owner && !atomic_load(&owner->futex_left);
+	bool lives;
 
+	/* It takes no longer than it needs to look at the queues: what it finds there is
+	 * handed over, and the caller's own place may be among it. */
+	while (owner && atomic_load(&owner->futex_left) == FUTEX_LEAVING)
+		machine_yield();
+	lives = owner && !atomic_load(&owner->futex_left);
 	task_put(owner);
 	return lives;
 }
@@ -227,11 +237,10 @@ static void hand_over_of(struct futex_bucket *bucket, uint32_t tid)
 
 void futex_exit_pi(struct task *t)
 {
-	atomic_store(&t->futex_left, true);
-	if (atomic_load(&npi_waiters) == 0)
-		return;
-	for (size_t i = 0; i < FUTEX_BUCKETS; i++)
+	atomic_store(&t->futex_left, FUTEX_LEAVING);
+	for (size_t i = 0; i < FUTEX_BUCKETS && atomic_load(&npi_waiters); i++)
 		hand_over_of(&futex_buckets[i], (uint32_t)t->own_tid);
+	atomic_store(&t->futex_left, FUTEX_LEFT);
 }
 
 /* ---- requeueing ---- */

@@ -116,6 +116,9 @@ struct trampoline_count {
 
 /* ---- tasks ---- */
 
+/* A task that exits hands its PI futexes over, then no more. */
+enum { FUTEX_LEAVING = 1, FUTEX_LEFT };
+
 enum task_state { TASK_NEW, TASK_RUNNING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
 
 /* How an interrupted call goes on when no handler ran (ERESTART_RESTARTBLOCK). */
@@ -241,7 +244,7 @@ struct task {
 	uint32_t personality;          /* [o] personality(2) */
 	struct uring_task *uring;      /* [o] io_uring's, NULL: never used */
 	struct task_helper helper;     /* [I] of a helper; fn NULL: a guest's thread */
-	atomic_bool futex_left;        /* [a] exits: hands no PI futex over any more */
+	atomic_uint futex_left;        /* [a] FUTEX_LEAVING, FUTEX_LEFT; 0: neither */
 	struct sem_undo *sem_undo;     /* [o] of System V semaphores: ipc/ */
 	atomic_uint call_work;         /* [a] CALL_WORK_* */
 	struct task_seccomp seccomp;

@@ -21,9 +21,10 @@ big=$(seq 1 30000); wc -c <<<"$big"
 
 echo '== coprocess'
 coproc BC { while read -r x; do echo $((x * 2)); done; }
+coproc_pid=$BC_PID # bash forgets it when it has ended
 echo 21 >&"${BC[1]}"; read -r answer <&"${BC[0]}"; echo "$answer"
 exec {fd}>&"${BC[1]}"-; exec {fd}>&-
-wait "$BC_PID"; echo "coproc $?"
+wait "$coproc_pid"; echo "coproc $?"
 
 echo '== traps'
 (trap 'echo exit trap' EXIT; exit 3); echo $?
