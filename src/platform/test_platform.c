@@ -383,7 +383,7 @@ static void test_gate_interrupted(void)
 
 	CHECK(gate_start(&g, 44) == 0);
 	CHECK(host_thread_create(&th, "nag", 0, nag, &nagger) == 0);
-	while (n < 20000 && tests_failed == failed) {
+	while ((n < 20000 || !interrupts) && tests_failed == failed) {
 		platform_ctx_switch(g.ctx, &g.regs, &g.ev);
 		if (g.regs.rip < CODE || g.regs.rip > CODE + GATE_END) {
 			printf("FAIL: an event at %lx\n", (unsigned long)g.regs.rip);
@@ -406,7 +406,6 @@ static void test_gate_interrupted(void)
 	}
 	atomic_store(&nagger.stop, true);
 	host_thread_join(&th);
-	CHECK(interrupts > 0);
 	free(buf);
 	guest_end(&g);
 }
