@@ -157,6 +157,16 @@ static void drop_link(struct tmpfs_inode *ti)
 	mutex_unlock(&ti->lock);
 }
 
+static bool has_name(struct tmpfs_inode *ti)
+{
+	bool has;
+
+	mutex_lock(&ti->lock);
+	has = ti->nlink > 0;
+	mutex_unlock(&ti->lock);
+	return has;
+}
+
 static bool is_dir(const struct inode *inode)
 {
 	return S_ISDIR(inode->mode);
@@ -318,7 +328,7 @@ static int tmpfs_link(struct inode *dir, const char *name, struct inode *target,
 	int r;
 
 	(void)ctx;
-	if (READ_ONCE(ti->nlink) && is_full(tmpfs_super_of(ti)))
+	if (has_name(ti) && is_full(tmpfs_super_of(ti)))
 		return -ENOSPC;
 	e = entry_create(name, target);
 	if (!e)
